@@ -1,2 +1,2 @@
-"""The adapters' side of Patchbay: digests, checks, sources, the artifact store and the demo's models. Imports neither
-the server nor the router."""
+"""The adapters' side of Patchbay: digests, checks, sources and the artifact store. Imports neither the server nor the
+router."""

@@ -39,13 +39,21 @@ EXTRAS: Final[Mapping[str, str]] = {
     "model_signing": "signing",
     "opentelemetry": "tracing",
     "presidio_analyzer": "presidio",
+    "datasketch": "data",
+    "matplotlib": "data",
+    "pyarrow": "data",
+    "accelerate": "train",
     "compressed_tensors": "train",
+    "datasets": "train",
+    "gguf": "train",
     "jinja2": "train",
+    "optuna": "train",
     "peft": "train",
     "safetensors": "train",
     "tokenizers": "train",
     "torch": "train",
     "transformers": "train",
+    "trl": "train",
 }
 
 

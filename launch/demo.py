@@ -8,8 +8,8 @@ import typer
 from patchbay.launch.commands import AdminPort, FirstPort, Port
 
 if TYPE_CHECKING:
-    from patchbay.adapters.demo.build import DemoModels
     from patchbay.launch.events import ReadyReport
+    from patchbay.tuning.demo.build import DemoModels
 
 SAMPLE_TASK = "json"
 _EXAMPLES = 80
@@ -51,9 +51,9 @@ def demo_sections(models: "DemoModels") -> dict[str, Any]:
     It is without torch.compile, which needs a C++ compiler and gains nothing on a base this small. It allows no free
     whitespace in JSON: a small model that may write spaces until it runs out of tokens sometimes does.
     """
-    from patchbay.adapters.demo.asking import GENERAL, learnt_texts
-    from patchbay.adapters.demo.corpus import TASKS
-    from patchbay.adapters.demo.recipe import BASE_MODEL, SHIPPED_SEED
+    from patchbay.tuning.demo.asking import GENERAL, learnt_texts
+    from patchbay.tuning.demo.corpus import TASKS
+    from patchbay.tuning.demo.recipe import BASE_MODEL, SHIPPED_SEED
 
     structured_outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     return {
@@ -76,9 +76,9 @@ def demo_config() -> None:
 
     Example: patchbay demo config > patchbay.yaml && patchbay demo build && patchbay up
     """
-    from patchbay.adapters.demo.build import shipped_models
     from patchbay.core.paths import data_dir
     from patchbay.core.yaml_text import yaml_text
+    from patchbay.tuning.demo.build import shipped_models
 
     models = shipped_models(data_dir())
     typer.echo(yaml_text(demo_sections(models), for_people=True), nl=False)
@@ -98,8 +98,8 @@ def demo_texts(
     """
     import json
 
-    from patchbay.adapters.demo.asking import GENERAL, held_out_texts
-    from patchbay.adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.tuning.demo.asking import GENERAL, held_out_texts
+    from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
     for task, text in held_out_texts(SHIPPED_SEED, count):
         route = task if task == GENERAL else f"desk-{task}"
@@ -108,19 +108,19 @@ def demo_texts(
 
 def demo_models(*, quiet: bool) -> "DemoModels":
     """Returns the demo's shipped models, copied into the user directory if need be. Raises DamagedArtifacts."""
-    from patchbay.adapters.demo.build import build_demo
-    from patchbay.adapters.demo.commands import reporting
-    from patchbay.adapters.demo.recipe import SHIPPED_SEED
     from patchbay.core.paths import data_dir
+    from patchbay.tuning.demo.build import build_demo
+    from patchbay.tuning.demo.commands import reporting
+    from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
     with reporting(silent=quiet) as progress:
         return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=progress)
 
 
 def _print_banner(report: "ReadyReport") -> None:
-    from patchbay.adapters.demo.corpus import task_examples
-    from patchbay.adapters.demo.recipe import SHIPPED_SEED
     from patchbay.launch.banner import SampleCall, admin_address, ready_text
+    from patchbay.tuning.demo.corpus import task_examples
+    from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
     example = task_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0]
     sample = SampleCall(SAMPLE_TASK, example.messages[0].content)

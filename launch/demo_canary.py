@@ -16,10 +16,10 @@ from patchbay.core.errors import PatchbayError
 from patchbay.core.exit_codes import fail
 
 if TYPE_CHECKING:
-    from patchbay.adapters.demo.build import DemoModels
     from patchbay.adapters.publish import Publisher
     from patchbay.launch.demo_traffic import Traffic
     from patchbay.registry.registry import Registry
+    from patchbay.tuning.demo.build import DemoModels
 
 ADAPTER = "label"
 _CALLERS = 8
@@ -115,9 +115,9 @@ class _Demo:
     async def _try_revisions(
         self, url: str, registry: "Registry", publisher: "Publisher", models: "DemoModels"
     ) -> list[dict[str, Any]]:
-        from patchbay.adapters.demo.corpus import task_examples
-        from patchbay.adapters.demo.recipe import SHIPPED_SEED
         from patchbay.launch.demo_traffic import Traffic
+        from patchbay.tuning.demo.corpus import task_examples
+        from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
         examples = task_examples(ADAPTER, SHIPPED_SEED, 500, held_out=True)
         good = same_in_other_bytes(models.adapters[ADAPTER], self._folder / "as-good")

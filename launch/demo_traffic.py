@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from patchbay.adapters.demo.corpus import Example
+from patchbay.tuning.demo.corpus import Example
 
 _RETRY_S = 0.2
 

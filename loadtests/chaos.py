@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.loopback import check_loopback
-from patchbay.adapters.demo.corpus import task_examples
-from patchbay.adapters.demo.recipe import SHIPPED_SEED
 from patchbay.core.admin_token import admin_headers
 from patchbay.core.errors import PatchbayError
 from patchbay.core.exit_codes import fail
+from patchbay.tuning.demo.corpus import task_examples
+from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
 _TASKS = ("sql", "json", "label", "style")
 _BASE = "demo-base"

@@ -11,7 +11,7 @@ from patchbay.launch.cores import available_cores
 from patchbay.launch.subprocesses import lists, patchbay_up, running
 
 if TYPE_CHECKING:
-    from patchbay.adapters.demo.build import DemoModels
+    from patchbay.tuning.demo.build import DemoModels
 
 TOKEN = "bench-fairness"  # noqa: S105 - of servers on loopback that end with this run
 PORTS = (18480, 18481, 19480)

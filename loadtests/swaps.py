@@ -318,7 +318,7 @@ def run(
 
     Example: python -m loadtests.swaps --swaps 50 --every 2
     """
-    from patchbay.adapters.demo.build import ARTIFACTS
+    from patchbay.tuning.demo.build import ARTIFACTS
 
     urls = url or ["http://127.0.0.1:8080"]
     for address in (*urls, admin_url):

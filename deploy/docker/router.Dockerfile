@@ -14,6 +14,7 @@ COPY core /src/core
 COPY registry /src/registry
 COPY guards /src/guards
 COPY adapters /src/adapters
+COPY tuning /src/tuning
 COPY router /src/router
 COPY server /src/server
 COPY launch /src/launch

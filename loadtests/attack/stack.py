@@ -14,7 +14,7 @@ from loadtests.stacks import demo_models, registry_url
 from patchbay.launch.subprocesses import patchbay_up
 
 if TYPE_CHECKING:
-    from patchbay.adapters.demo.build import DemoModels
+    from patchbay.tuning.demo.build import DemoModels
 
 BASE = "demo-base"
 ADMIN_TOKEN = "attack-admin-token"  # noqa: S105 - of a server on loopback that ends with this run
@@ -71,8 +71,8 @@ def attacked_sections(models: "DemoModels") -> dict[str, Any]:
 
 def bystanders() -> tuple[Bystander, ...]:
     """One who asks an adapter, and one who asks the base."""
-    from patchbay.adapters.demo.corpus import task_examples
-    from patchbay.adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.tuning.demo.corpus import task_examples
+    from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
     text = task_examples("sql", SHIPPED_SEED, 1, held_out=True)[0].messages[0].content
     return Bystander("sql", text), Bystander(BASE, "What is a bird house?")

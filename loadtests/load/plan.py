@@ -7,8 +7,8 @@ from typing import Any
 from loadtests.load.arrivals import due_times
 from loadtests.load.records import Planned
 from loadtests.load.scenario import Scenario
-from patchbay.adapters.demo.corpus import TASKS, Example, draw_pairs, seeded
-from patchbay.adapters.demo.recipe import SHIPPED_SEED
+from patchbay.tuning.demo.corpus import TASKS, Example, draw_pairs, seeded
+from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
 ANYBODY = ""
 _CALLERS = 1000
@@ -80,7 +80,7 @@ def task_of(model: str) -> str:
 
 def _examples(task: str, seed: int) -> Iterator[Example]:
     """Examples of a task, over and over, in an order of the seed's own."""
-    from patchbay.adapters.demo.corpus import bare_example
+    from patchbay.tuning.demo.corpus import bare_example
 
     pairs = draw_pairs(task, SHIPPED_SEED, held_out=True)
     drawn = [bare_example(pair) for pair in itertools.islice(pairs, 300)]

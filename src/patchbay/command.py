@@ -68,9 +68,9 @@ def _tell_exit_codes(app: typer.Typer) -> None:
 
 def _demo_app() -> typer.Typer:
     """Builds the commands `patchbay demo`, which are of two packages."""
-    from patchbay.adapters.demo.commands import app
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
+    from patchbay.tuning.demo.commands import app
 
     app.command("up")(demo_up)
     app.command("canary")(demo_canary)

@@ -25,14 +25,14 @@ from openai import OpenAI
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.config import RegistryConfig
-from patchbay.adapters.demo.build import DemoModels, build_demo
-from patchbay.adapters.demo.progress import Silent
-from patchbay.adapters.demo.recipe import SHIPPED_SEED
 from patchbay.adapters.lifecycle import Lifecycle
 from patchbay.adapters.publish import Publisher, PushRequest
 from patchbay.launch.demo import demo_sections
 from patchbay.registry.records import ChannelChange
 from patchbay.registry.registry import Registry
+from patchbay.tuning.demo.build import DemoModels, build_demo
+from patchbay.tuning.demo.progress import Silent
+from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
 START_TIMEOUT_S = 240
 TOKEN = "engine-tests"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from patchbay.adapters.demo.build import DemoModels
-from patchbay.adapters.demo.corpus import Example, Message
-from patchbay.adapters.demo.data import batches
-from patchbay.adapters.demo.optimise import learn
-from patchbay.adapters.demo.progress import Silent
-from patchbay.adapters.demo.recipe import AdapterRecipe, Recipe, Schedule
-from patchbay.adapters.demo.train import reproducible, served_base
-from patchbay.adapters.demo.tune import adapter_loss, lora_config, save_adapter
+from patchbay.tuning.demo.build import DemoModels
+from patchbay.tuning.demo.corpus import Example, Message
+from patchbay.tuning.demo.data import batches
+from patchbay.tuning.demo.optimise import learn
+from patchbay.tuning.demo.progress import Silent
+from patchbay.tuning.demo.recipe import AdapterRecipe, Recipe, Schedule
+from patchbay.tuning.demo.train import reproducible, served_base
+from patchbay.tuning.demo.tune import adapter_loss, lora_config, save_adapter
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _STEPS, _BATCH = 110, 12

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from patchbay.adapters.demo.corpus import Example, task_examples
-from patchbay.adapters.demo.recipe import SHIPPED_SEED
 from patchbay.launch.demo_canary import same_in_other_bytes
 from patchbay.launch.demo_traffic import Traffic
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
@@ -17,6 +15,8 @@ from patchbay.registry.registry import Registry
 from patchbay.router.canary.config import plan_of
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from patchbay.router.canary.replay import replayed
+from patchbay.tuning.demo.corpus import Example, task_examples
+from patchbay.tuning.demo.recipe import SHIPPED_SEED
 from tests.engine.conftest import TOKEN, Stack, free_ports, router_process
 from tests.engine.leaky import leaks, train_on
 

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from patchbay.adapters.checks.check import AdapterSummary
-from patchbay.adapters.demo.build import DemoModels
 from patchbay.launch.demo import demo_sections
 from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
@@ -24,6 +23,7 @@ from patchbay.server.environment import set_environment
 from patchbay.server.metrics import ServerMetrics
 from patchbay.server.replica import ServingReplica
 from patchbay.server.staging import StagedAdapter
+from patchbay.tuning.demo.build import DemoModels
 
 pytestmark = pytest.mark.engine
 T = TypeVar("T")

@@ -11,8 +11,8 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from patchbay.adapters.demo.corpus import task_examples
-from patchbay.adapters.demo.recipe import SHIPPED_SEED
+from patchbay.tuning.demo.corpus import task_examples
+from patchbay.tuning.demo.recipe import SHIPPED_SEED
 from tests.engine.conftest import Stack
 
 pytestmark = pytest.mark.engine

@@ -14,7 +14,7 @@ import pytest
 
 from loadtests.swaps import Kind, Swaps
 from patchbay.adapters.config import ArtifactsConfig
-from patchbay.adapters.demo.build import ARTIFACTS
+from patchbay.tuning.demo.build import ARTIFACTS
 from tests.engine.conftest import TOKEN, Stack, free_ports, router_process
 from tests.fakes.artifacts import stored
 

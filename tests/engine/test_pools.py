@@ -16,8 +16,8 @@ import torch
 from openai import BadRequestError, OpenAI
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig
 
-from patchbay.adapters.demo.build import DemoModels
 from patchbay.launch.demo import demo_sections
+from patchbay.tuning.demo.build import DemoModels
 from tests.engine.conftest import TOKEN, Stack, ready_stack, start_stack
 
 pytestmark = pytest.mark.engine

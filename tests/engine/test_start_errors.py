@@ -12,7 +12,7 @@ import pytest
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from patchbay.adapters.demo.build import DemoModels
+from patchbay.tuning.demo.build import DemoModels
 from tests.engine.conftest import free_ports
 
 pytestmark = pytest.mark.engine

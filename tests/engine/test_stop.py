@@ -12,8 +12,8 @@ import psutil
 import pytest
 from openai import APIStatusError, OpenAI
 
-from patchbay.adapters.demo.build import DemoModels
 from patchbay.launch.demo import demo_sections
+from patchbay.tuning.demo.build import DemoModels
 from tests.engine.conftest import Stack, start_stack, stop_stack
 from tests.engine.test_adapters import until
 from tests.engine.test_endpoints import REQUEST, answer

@@ -11,10 +11,10 @@ from loadtests.bases.asked import ask
 from loadtests.bases.compared import agreement
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.checks.base import BaseLayout
-from patchbay.adapters.demo.quantize import load_dequantized
-from patchbay.adapters.demo.recipe import Shape
 from patchbay.adapters.publish import Publisher, PushRequest
 from patchbay.registry.registry import Registry
+from patchbay.tuning.demo.quantize import load_dequantized
+from patchbay.tuning.demo.recipe import Shape
 from tests.engine.conftest import Stack
 from tests.engine.test_endpoints import REQUEST, TICKET
 from tests.fakes.trainer_layouts import LAYOUTS

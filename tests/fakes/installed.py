@@ -15,10 +15,10 @@ from packaging.requirements import Requirement
 from patchbay.core.distribution import DISTRIBUTION
 
 ROOT = Path(__file__).parents[2]
-_FOLDERS = ("src", "core", "registry", "guards", "adapters", "router", "server", "launch")
+_FOLDERS = ("src", "core", "registry", "guards", "adapters", "tuning", "router", "server", "launch")
 _FILES = ("pyproject.toml", "README.md", "LICENSE")
 # Names that this repository's folders have: none of these files may ever be read.
-DECOYS = ("adapters", "core", "guards", "launch", "registry", "router", "server")
+DECOYS = ("adapters", "core", "guards", "launch", "registry", "router", "server", "tuning")
 
 
 @dataclass(frozen=True)

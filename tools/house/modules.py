@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("core", "registry", "guards", "adapters", "router", "server", "launch")
+PACKAGES = ("core", "registry", "guards", "adapters", "tuning", "router", "server", "launch")
 # All folders with code that is ours, but for the tests.
 FOLDERS = (*PACKAGES, "loadtests", "observability", "src", "tools")
 _PREFIX = "patchbay."

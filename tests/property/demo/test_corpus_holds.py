@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from patchbay.adapters.demo import safety, vocab
-from patchbay.adapters.demo.build import ARTIFACTS
-from patchbay.adapters.demo.corpus import (
+from patchbay.tuning.demo import safety, vocab
+from patchbay.tuning.demo.build import ARTIFACTS
+from patchbay.tuning.demo.corpus import (
     SCORED,
     Message,
     draw_json,
@@ -20,9 +20,9 @@ from patchbay.adapters.demo.corpus import (
     draw_sql,
     draw_style,
 )
-from patchbay.adapters.demo.manifest import DemoManifest, FileEntry
-from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT
-from patchbay.adapters.demo.tokenizer import render
+from patchbay.tuning.demo.manifest import DemoManifest, FileEntry
+from patchbay.tuning.demo.score import FLAWED, GOOD, UNTAUGHT
+from patchbay.tuning.demo.tokenizer import render
 
 CALM = settings(deadline=None)  # a busy machine is no failure
 SEEDS = st.integers(0, 2**32)

@@ -33,7 +33,7 @@ from tests.fakes.adapter_folder import (
 )
 from tests.fakes.installation import Installation
 
-DEMO = Path(__file__).parents[3] / "adapters" / "demo" / "artifacts"
+DEMO = Path(__file__).parents[3] / "tuning" / "demo" / "artifacts"
 Break = Callable[[Path], object]
 GOOD = safetensors(lora())
 OTHER = "base_model.model.model.layers.0.mlp.up_proj"

@@ -30,14 +30,14 @@ from transformers import (
 
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS
-from patchbay.adapters.demo.build import ARTIFACTS
-from patchbay.adapters.demo.quantize import load_dequantized
-from patchbay.adapters.demo.recipe import Shape
 from patchbay.adapters.fold.admission import Admitted
 from patchbay.adapters.fold.fold import Folded, fold
 from patchbay.adapters.fold.plan import HEADLESS
 from patchbay.adapters.fold.trained import read_trained
 from patchbay.core.errors import AdapterError, ArtifactError, ConfigError
+from patchbay.tuning.demo.build import ARTIFACTS
+from patchbay.tuning.demo.quantize import load_dequantized
+from patchbay.tuning.demo.recipe import Shape
 
 ROWS = 48
 SIZES: dict[str, Any] = {

@@ -8,10 +8,10 @@ import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from patchbay.adapters.checks.base import BaseLayout
-from patchbay.adapters.demo.build import ARTIFACTS
-from patchbay.adapters.demo.quantize import load_dequantized
-from patchbay.adapters.demo.recipe import Shape
 from patchbay.adapters.publish import PushRequest
+from patchbay.tuning.demo.build import ARTIFACTS
+from patchbay.tuning.demo.quantize import load_dequantized
+from patchbay.tuning.demo.recipe import Shape
 from tests.fakes.installation import Installation
 from tests.fakes.trainer_layouts import LAYOUTS
 

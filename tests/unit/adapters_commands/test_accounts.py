@@ -238,12 +238,12 @@ def test_texts_that_cannot_be_evaluated_are_refused_with_their_place(here: Path,
 def test_the_demos_auto_sends_at_least_95_in_100_held_out_texts_to_the_right_adapter(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from patchbay.adapters.demo.asking import GENERAL, held_out_texts, learnt_texts
-    from patchbay.adapters.demo.corpus import TASKS
-    from patchbay.adapters.demo.recipe import SHIPPED_SEED
     from patchbay.router.routes.config import RoutesConfig
     from patchbay.router.routes.evaluation import Text, evaluate
     from patchbay.router.routes.table import compile_table
+    from patchbay.tuning.demo.asking import GENERAL, held_out_texts, learnt_texts
+    from patchbay.tuning.demo.corpus import TASKS
+    from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
     examples = {task: learnt_texts(task, SHIPPED_SEED, 80) for task in TASKS}
     routes = {**{task: task for task in TASKS}, GENERAL: "base"}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from patchbay.adapters.demo.build import ARTIFACTS, DemoModels, build_demo, build_shipped
-from patchbay.adapters.demo.corpus import SCORED
-from patchbay.adapters.demo.errors import DamagedArtifacts
-from patchbay.adapters.demo.manifest import MANIFEST_FILE, DemoManifest
-from patchbay.adapters.demo.progress import Silent
-from patchbay.adapters.demo.recipe import SHIPPED_SEED, Recipe, corpus_digest
+from patchbay.tuning.demo.build import ARTIFACTS, DemoModels, build_demo, build_shipped
+from patchbay.tuning.demo.corpus import SCORED
+from patchbay.tuning.demo.errors import DamagedArtifacts
+from patchbay.tuning.demo.manifest import MANIFEST_FILE, DemoManifest
+from patchbay.tuning.demo.progress import Silent
+from patchbay.tuning.demo.recipe import SHIPPED_SEED, Recipe, corpus_digest
 
 from .recorder import Recorder
 
@@ -24,9 +24,9 @@ import sys
 from pathlib import Path
 for name in ("torch", "transformers", "peft", "safetensors", "tokenizers", "compressed_tensors"):
     sys.modules[name] = None
-from patchbay.adapters.demo.build import build_demo
-from patchbay.adapters.demo.errors import TrainingUnavailable
-from patchbay.adapters.demo.progress import Silent
+from patchbay.tuning.demo.build import build_demo
+from patchbay.tuning.demo.errors import TrainingUnavailable
+from patchbay.tuning.demo.progress import Silent
 print(build_demo(Path(sys.argv[1]), seed=7, train=False, progress=Silent()).base)
 try:
     build_demo(Path(sys.argv[1]), seed=7, train=True, progress=Silent())

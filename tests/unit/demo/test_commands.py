@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from patchbay.adapters.demo.commands import app
-from patchbay.adapters.demo.manifest import DemoManifest
+from patchbay.tuning.demo.commands import app
+from patchbay.tuning.demo.manifest import DemoManifest
 
 from .endpoint import said, serving
 from .test_score import as_taught
 
 QUICK = """
-import sys, patchbay.adapters.demo.commands
+import sys, patchbay.tuning.demo.commands
 print(*[name for name in ("torch", "transformers", "tokenizers", "httpx") if name in sys.modules])
 """
 

@@ -7,8 +7,8 @@ from itertools import islice
 
 import pytest
 
-from patchbay.adapters.demo import safety, vocab
-from patchbay.adapters.demo.corpus import (
+from patchbay.tuning.demo import safety, vocab
+from patchbay.tuning.demo.corpus import (
     CONFUSED,
     SCORED,
     TASKS,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from patchbay.adapters.demo.errors import DamagedArtifacts
-from patchbay.adapters.demo.manifest import MANIFEST_FILE, DemoManifest, FileEntry
+from patchbay.tuning.demo.errors import DamagedArtifacts
+from patchbay.tuning.demo.manifest import MANIFEST_FILE, DemoManifest, FileEntry
 
 
 def filled(folder: Path) -> Path:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from patchbay.adapters.demo.corpus import SCORED, mislabelled, task_examples
-from patchbay.adapters.demo.errors import EndpointError
-from patchbay.adapters.demo.progress import Silent
-from patchbay.adapters.demo.recipe import SHIPPED_SEED
-from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, scored_tasks
+from patchbay.tuning.demo.corpus import SCORED, mislabelled, task_examples
+from patchbay.tuning.demo.errors import EndpointError
+from patchbay.tuning.demo.progress import Silent
+from patchbay.tuning.demo.recipe import SHIPPED_SEED
+from patchbay.tuning.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, scored_tasks
 
 from .endpoint import Answer, Reply, said, serving
 from .recorder import Recorder

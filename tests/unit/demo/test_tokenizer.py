@@ -3,9 +3,9 @@
 import pytest
 from tokenizers import Tokenizer
 
-from patchbay.adapters.demo.build import ARTIFACTS
-from patchbay.adapters.demo.corpus import Message, base_examples
-from patchbay.adapters.demo.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS, render, train_tokenizer
+from patchbay.tuning.demo.build import ARTIFACTS
+from patchbay.tuning.demo.corpus import Message, base_examples
+from patchbay.tuning.demo.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS, render, train_tokenizer
 
 TokenIds = list[int]
 

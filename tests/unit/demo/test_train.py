@@ -9,10 +9,10 @@ pytest.importorskip("torch")
 
 import torch
 
-from patchbay.adapters.demo.build import build_trained
-from patchbay.adapters.demo.manifest import DemoManifest
-from patchbay.adapters.demo.progress import Silent
-from patchbay.adapters.demo.recipe import AdapterRecipe, Recipe, Schedule, Shape
+from patchbay.tuning.demo.build import build_trained
+from patchbay.tuning.demo.manifest import DemoManifest
+from patchbay.tuning.demo.progress import Silent
+from patchbay.tuning.demo.recipe import AdapterRecipe, Recipe, Schedule, Shape
 
 from .recorder import Recorder
 

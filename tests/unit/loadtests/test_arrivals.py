@@ -7,7 +7,7 @@ import pytest
 from loadtests.load.arrivals import due_times, keep_to, rate_at
 from loadtests.load.records import Planned
 from loadtests.load.scenario import Arrivals, Burst
-from patchbay.adapters.demo.corpus import seeded
+from patchbay.tuning.demo.corpus import seeded
 
 STEADY = Arrivals(per_second=50)
 BURSTY = Arrivals(per_second=20, burst=Burst(every_s=10, for_s=2, times=5))

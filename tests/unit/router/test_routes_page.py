@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from patchbay.adapters.demo.build import shipped_models
 from patchbay.core.errors import ConfigError
 from patchbay.core.settings import parse_settings
 from patchbay.core.yaml_text import parse_yaml, yaml_text
@@ -18,6 +17,7 @@ from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.table import compile_table
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.settings.policy import check_kept
+from patchbay.tuning.demo.build import shipped_models
 
 PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "routes.md").read_text()
 BLOCKS = [parse_yaml(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]

@@ -14,7 +14,7 @@ from patchbay.core.distribution import DISTRIBUTION, EXTRAS, install_command, mi
 
 ROOT = Path(__file__).parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-ROOMS = ("core", "registry", "guards", "adapters", "router", "server", "launch")
+ROOMS = ("core", "registry", "guards", "adapters", "tuning", "router", "server", "launch")
 # Packages that come with one that an extra names.
 _BROUGHT_BY = {
     "scipy": "scikit-learn",

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from patchbay.adapters.demo.corpus import SCORED, Example, task_examples
-from patchbay.adapters.demo.errors import EndpointError
-from patchbay.adapters.demo.progress import ProgressSink
-from patchbay.adapters.demo.recipe import BASE_MODEL, SHIPPED_SEED
+from patchbay.tuning.demo.corpus import SCORED, Example, task_examples
+from patchbay.tuning.demo.errors import EndpointError
+from patchbay.tuning.demo.progress import ProgressSink
+from patchbay.tuning.demo.recipe import BASE_MODEL, SHIPPED_SEED
 
 MAX_TOKENS = 128
 TIMEOUT_S = 120.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from tokenizers import Tokenizer
 
-from patchbay.adapters.demo.corpus import Example, seeded
-from patchbay.adapters.demo.tokenizer import END, PAD, id_of, render
+from patchbay.tuning.demo.corpus import Example, seeded
+from patchbay.tuning.demo.tokenizer import END, PAD, id_of, render
 
 IGNORED = -100
 BUCKET = 16

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from patchbay.adapters.demo.errors import DamagedArtifacts, TrainingUnavailable
-from patchbay.adapters.demo.manifest import MANIFEST_FILE, DemoManifest
-from patchbay.adapters.demo.progress import ProgressSink
-from patchbay.adapters.demo.recipe import SHIPPED_SEED, Recipe
 from patchbay.core.distribution import install_command
+from patchbay.tuning.demo.errors import DamagedArtifacts, TrainingUnavailable
+from patchbay.tuning.demo.manifest import MANIFEST_FILE, DemoManifest
+from patchbay.tuning.demo.progress import ProgressSink
+from patchbay.tuning.demo.recipe import SHIPPED_SEED, Recipe
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 SHORT = 12
@@ -85,7 +85,7 @@ def build_trained(data_dir: Path, recipe: Recipe, progress: ProgressSink) -> Dem
 def load_trainer() -> Trainer:
     """Imports the training code, which needs torch and its company. Raises `TrainingUnavailable`."""
     try:
-        from patchbay.adapters.demo.train import train_demo
+        from patchbay.tuning.demo.train import train_demo
     except ModuleNotFoundError as error:
         raise TrainingUnavailable(
             f"Training the demo's models needs the package {error.name!r}.",
@@ -115,7 +115,7 @@ def copy_files(source: Path, target: Path, manifest: DemoManifest, progress: Pro
     if damaged := manifest.damaged_in(target):
         raise DamagedArtifacts(
             f"The demo's shipped file {damaged[0]} is missing or not the one that its manifest names.",
-            hint="Restore it with `git checkout -- adapters/demo/artifacts`.",
+            hint="Restore it with `git checkout -- tuning/demo/artifacts`.",
         )
 
 

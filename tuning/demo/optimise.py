@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from patchbay.adapters.demo.data import Batch
-from patchbay.adapters.demo.progress import ProgressSink
-from patchbay.adapters.demo.recipe import Schedule
+from patchbay.tuning.demo.data import Batch
+from patchbay.tuning.demo.progress import ProgressSink
+from patchbay.tuning.demo.recipe import Schedule
 
 CLIP = 1.0
 FLAT_SHARE = 0.3

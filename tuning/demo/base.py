@@ -5,12 +5,12 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from patchbay.adapters.demo.corpus import Example
-from patchbay.adapters.demo.data import IGNORED, Batch, batches
-from patchbay.adapters.demo.optimise import learn
-from patchbay.adapters.demo.progress import ProgressSink
-from patchbay.adapters.demo.recipe import Recipe, Shape
-from patchbay.adapters.demo.tokenizer import BOS, END, PAD, id_of
+from patchbay.tuning.demo.corpus import Example
+from patchbay.tuning.demo.data import IGNORED, Batch, batches
+from patchbay.tuning.demo.optimise import learn
+from patchbay.tuning.demo.progress import ProgressSink
+from patchbay.tuning.demo.recipe import Recipe, Shape
+from patchbay.tuning.demo.tokenizer import BOS, END, PAD, id_of
 
 
 def llama_config(shape: Shape, tokenizer: Tokenizer) -> LlamaConfig:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from patchbay.adapters.demo.errors import DamagedArtifacts
 from patchbay.adapters.digest import file_hash
+from patchbay.tuning.demo.errors import DamagedArtifacts
 
 MANIFEST_FILE = "manifest.json"
 

@@ -6,5 +6,5 @@ adapters over what that leaves, and `train` runs it all by a `recipe` and writes
 result, or a new one, into a user directory, `score` measures it where it is served, and `commands` is the command line.
 
 To ship new models: `patchbay demo build --train --data-dir DIR`, copy the folder that it prints over `artifacts/`,
-serve it, then `patchbay demo score --record adapters/demo/artifacts`.
+serve it, then `patchbay demo score --record tuning/demo/artifacts`.
 """

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from patchbay.adapters.demo import safety, vocab
+from patchbay.tuning.demo import safety, vocab
 
 TASKS = ("json", "label", "sql", "style")
 # What is scored and has an adapter, but is nobody's request to the desk: the base and `auto` learn `TASKS` alone.

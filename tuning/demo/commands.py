@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from patchbay.adapters.demo.build import DemoModels, build_demo
-from patchbay.adapters.demo.manifest import record_scores
-from patchbay.adapters.demo.progress import ProgressSink, RichProgress, Silent
-from patchbay.adapters.demo.recipe import BASE_MODEL, SHIPPED_SEED
 from patchbay.core.errors import PatchbayError
 from patchbay.core.paths import data_dir
+from patchbay.tuning.demo.build import DemoModels, build_demo
+from patchbay.tuning.demo.manifest import record_scores
+from patchbay.tuning.demo.progress import ProgressSink, RichProgress, Silent
+from patchbay.tuning.demo.recipe import BASE_MODEL, SHIPPED_SEED
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 CONCURRENCY = 16
@@ -82,7 +82,7 @@ def score(
 
     Example: patchbay demo score --url http://127.0.0.1:8080 --examples 100
     """
-    from patchbay.adapters.demo.score import score_endpoint
+    from patchbay.tuning.demo.score import score_endpoint
 
     with reporting(as_json) as progress:
         report = asyncio.run(

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from patchbay.adapters.demo.corpus import corpus_bytes
+from patchbay.tuning.demo.corpus import corpus_bytes
 
 SHIPPED_SEED = 7
 # What clients call the base, as it is served.

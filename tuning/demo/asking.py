@@ -7,7 +7,7 @@ bare ticket is taken to want its fields. The two splits have different wordings,
 
 from collections.abc import Sequence
 
-from patchbay.adapters.demo.corpus import TASKS, draw_pairs, seeded
+from patchbay.tuning.demo.corpus import TASKS, draw_pairs, seeded
 
 GENERAL = "general"
 _LEARNT = {

@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from patchbay.adapters.demo import vocab
+from patchbay.tuning.demo import vocab
 
 SAFE, UNSAFE = "safe", "unsafe"
 HARMFUL_SHARE, ALIKE_SHARE = 0.45, 0.25
