@@ -1,0 +1,1 @@
+"""Base models: how they are imported, quantized, measured, and loaded as they serve."""
