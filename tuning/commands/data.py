@@ -2,7 +2,15 @@
 
 import typer
 
-from patchbay.tuning.commands import data_check, data_import, data_retire, data_show, data_split
+from patchbay.tuning.commands import (
+    data_check,
+    data_clean,
+    data_decide,
+    data_import,
+    data_retire,
+    data_show,
+    data_split,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,5 +21,7 @@ app.command("import")(data_import.import_files)
 app.command("list")(data_show.list_sets)
 app.command("show")(data_show.show)
 app.command("check")(data_check.check)
+app.command("clean")(data_clean.clean)
 app.command("split")(data_split.split)
+app.command("decide")(data_decide.decide)
 app.command("retire")(data_retire.retire)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from patchbay.command import build_app
+from patchbay.core.paths import cache_dir
 from patchbay.tuning.data.resolve import opened_data
 from patchbay.tuning.data.store import DataSets
 
@@ -17,8 +18,12 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where compiled rules are, which take a second to make."""
-    return tmp_path_factory.mktemp("caches")
+    """A cache of this run, but for the compiled rules, which all runs share: they take long to make."""
+    folder, compiled = tmp_path_factory.mktemp("caches"), cache_dir() / "guards"
+    compiled.mkdir(parents=True, exist_ok=True)
+    (folder / "patchbay").mkdir(mode=0o700)
+    (folder / "patchbay" / "guards").symlink_to(compiled)
+    return folder
 
 
 @pytest.fixture
