@@ -1,0 +1,1 @@
+"""The commands of tuning: `patchbay tune`, `patchbay data` and their kin."""
