@@ -1,6 +1,5 @@
 """Guard session: one request under its guards, with its prompt, its answer and the findings in both."""
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -112,8 +111,7 @@ class GuardSession:
         where it cannot be read, and GuardFailed where a guard could not look at it.
         """
         self._body_bytes = len(body)
-        loop = asyncio.get_running_loop()
-        self._pipeline = self._pipeline.asks_by(blocking(self._judges.ask, loop, self._facts.request))
+        self._pipeline = self._pipeline.asks_by(blocking(self._judges.ask, self._facts.request))
         # A schema of a kilobyte has patterns that take long to compile.
         hard = bool(client_schema_guards(self._pipeline.finals)) or self._pipeline.asks_in("input")
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)

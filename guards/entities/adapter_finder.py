@@ -84,8 +84,10 @@ def request_fields(text: str) -> dict[str, object]:
     }
 
 
-def blocking(ask: AskModel, loop: asyncio.AbstractEventLoop, near: str) -> AskBlocking:
-    """Returns what asks by `ask` on `loop` from other threads, and waits. `near`: places related requests together."""
+def blocking(ask: AskModel, near: str) -> AskBlocking:
+    """Returns what asks by `ask`, on the event loop that runs now, from other threads, and waits. `near`: places
+    related requests together."""
+    loop = asyncio.get_running_loop()
 
     def asked(model: str, fields: dict[str, object]) -> bytes:
         try:

@@ -28,6 +28,7 @@ def build_app() -> typer.Typer:
     from patchbay.server.commands import run as server
     from patchbay.tuning.commands.data import app as data
     from patchbay.tuning.commands.tune import app as tune
+    from patchbay.tuning.commands.models import app as models
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
@@ -45,6 +46,7 @@ def build_app() -> typer.Typer:
         "keys": keys,
         "data": data,
         "tune": tune,
+        "models": models,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
