@@ -27,8 +27,8 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
     from patchbay.tuning.commands.data import app as data
-    from patchbay.tuning.commands.tune import app as tune
     from patchbay.tuning.commands.models import app as models
+    from patchbay.tuning.commands.tune import app as tune
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):

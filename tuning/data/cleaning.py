@@ -23,7 +23,7 @@ Placed = tuple[str, int, Row]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleaningPlan:
-    """What is cleaned beside the safe mends. `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by
+    """The choice of what is cleaned beside the safe mends. `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by
     their kind; `drop`: of `DROPPED`, rows that go; `near`: the similarity from which texts are nearly the same."""
 
     redact: frozenset[str] = frozenset()

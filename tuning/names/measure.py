@@ -11,8 +11,10 @@ Span = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The count of what was found in a group. `wanted`: marked spans; `told`: spans that were found; `right`: those that are
-    both, to the character and of the same kind; `covered`: marked spans that what was found covers whole, by any kind.
+    """The count of what was found in a group.
+
+    `wanted`: marked spans; `told`: spans that were found; `right`: those that are both, to the character and of the same
+    kind; `covered`: marked spans that what was found covers whole, by any kind.
     """
 
     group: str
