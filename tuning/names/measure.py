@@ -13,7 +13,7 @@ Span = tuple[int, int, str]
 class Found:
     """The count of what was found in a group.
 
-    `wanted`: marked spans; `told`: spans that were found; `right`: those that are both, to the character and of the same
+    `wanted`: marked spans; `told`: spans that were found; `right`: those that are both, to the character and of one
     kind; `covered`: marked spans that what was found covers whole, by any kind.
     """
 
