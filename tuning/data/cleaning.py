@@ -25,7 +25,9 @@ Placed = tuple[str, int, Row]
 class CleaningPlan:
     """The choice of what is cleaned beside the safe mends.
 
-    `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by their kind; `drop`: of `DROPPED`, rows that go; `near`: the similarity from which texts are nearly the same."""
+    `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by their kind; `drop`: of `DROPPED`, rows that
+    go; `near`: the similarity from which texts are nearly the same.
+    """
 
     redact: frozenset[str] = frozenset()
     drop: frozenset[str] = frozenset()
