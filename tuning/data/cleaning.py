@@ -25,8 +25,8 @@ Placed = tuple[str, int, Row]
 class CleaningPlan:
     """The choice of what is cleaned beside the safe mends.
 
-    `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by their kind; `drop`: of `DROPPED`, rows that
-    go; `near`: the similarity from which texts are nearly the same.
+    `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by their kind; `drop`: of `DROPPED`, rows
+    that go; `near`: the similarity from which texts are nearly the same.
     """
 
     redact: frozenset[str] = frozenset()
