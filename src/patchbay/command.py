@@ -27,6 +27,7 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
     from patchbay.tuning.commands.data import app as data
+    from patchbay.tuning.commands.why import why
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
@@ -46,7 +47,7 @@ def build_app() -> typer.Typer:
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for command in (chat, doctor, usage, backup, restore):
+    for command in (chat, doctor, usage, backup, restore, why):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     add_load_commands(app)
