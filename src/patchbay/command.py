@@ -73,12 +73,14 @@ def _demo_app() -> typer.Typer:
     """Builds the commands `patchbay demo`, which are of two packages."""
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
+    from patchbay.tuning.commands.demo_tickets import demo_tickets
     from patchbay.tuning.demo.commands import app
 
     app.command("up")(demo_up)
     app.command("canary")(demo_canary)
     app.command("config")(demo_config)
     app.command("texts")(demo_texts)
+    app.command("tickets")(demo_tickets)
     return app
 
 

@@ -20,7 +20,7 @@ FEWEST_HELD_OUT: Final = 20
 Way = Literal["prompt", "retrieval", "tuning"]
 
 
-class Baseline(Settings):
+class PromptBaseline(Settings):
     """The measured prompt: `score` on the held-out cases, 0 to 1, with `prompt`, the best that was written; `target`:
     the score that is needed; `cases`: on how many it was measured; `retrieval`: whether documents were given with
     it."""
@@ -41,7 +41,7 @@ class FailureKind(Settings):
 
 
 class TuningCase(Settings):
-    """What is known of a task before anything is tuned.
+    """The facts of a task before anything is tuned.
 
     `task`: what is to be done, in a sentence; `owner`: who answers for it; `private_facts`, `facts_change`: whether
     answers need facts that are only in own documents, and whether these change; `stable_task`, `stable_format`: whether
@@ -59,7 +59,7 @@ class TuningCase(Settings):
     labels: int = Field(default=0, ge=0)
     data: str | None = None
     validation: int = Field(default=0, ge=0)
-    baseline: Baseline | None = None
+    baseline: PromptBaseline | None = None
     failures: dict[str, FailureKind] = Field(default_factory=dict)
     prompt_tokens: int | None = Field(default=None, ge=0)
     notes: str | None = None
