@@ -29,6 +29,7 @@ def build_app() -> typer.Typer:
     from patchbay.tuning.commands.data import app as data
     from patchbay.tuning.commands.models import app as models
     from patchbay.tuning.commands.tune import app as tune
+    from patchbay.tuning.commands.why import why
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
@@ -50,7 +51,7 @@ def build_app() -> typer.Typer:
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for command in (chat, doctor, usage, backup, restore):
+    for command in (chat, doctor, usage, backup, restore, why):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     add_load_commands(app)
@@ -76,12 +77,14 @@ def _demo_app() -> typer.Typer:
     """Builds the commands `patchbay demo`, which are of two packages."""
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
+    from patchbay.tuning.commands.demo_tickets import demo_tickets
     from patchbay.tuning.demo.commands import app
 
     app.command("up")(demo_up)
     app.command("canary")(demo_canary)
     app.command("config")(demo_config)
     app.command("texts")(demo_texts)
+    app.command("tickets")(demo_tickets)
     return app
 
 

@@ -103,19 +103,21 @@ class CheckMaker:
         checks = DataChecks(
             guards=compiled_guards(config),
             tokens=TokenCheck(asked.base, asked.max_tokens) if asked.base is not None else None,
-            suites={name: self._suite(name) for name in asked.against},
+            suites={name: suite_of(self.session, name) for name in asked.against},
             near=asked.near,
             licence=draft.licence if draft is not None else None,
             consent=draft.consent if draft is not None else None,
         )
         return DataCheck(checks)
 
-    def _suite(self, name: str) -> "Sequence[str]":
-        from patchbay.tuning.data.check import suite_texts
 
-        if Path(name).exists():
-            return suite_texts(Path(name))
-        return [row.asked for _, row in self.session.data.rows(self.session.record(name))]
+def suite_of(session: "DataSession", name: str) -> "Sequence[str]":
+    """Returns what an evaluation suite asks: of a file, or of a data set. Raises ConfigError, DataError, NotFound."""
+    from patchbay.tuning.data.check import suite_texts
+
+    if Path(name).exists():
+        return suite_texts(Path(name))
+    return [row.asked for _, row in session.data.rows(session.record(name))]
 
 
 def numbered(rows: "Iterable[tuple[str, Row]]") -> "Iterator[NumberedRow]":

@@ -28,6 +28,10 @@ def clean(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         list[str] | None,
         typer.Option(help="Drop rows: empty, cut, near-duplicates, leakage, contradictions, pii, secrets; repeat it."),
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|FILE", help="Drop rows that an evaluation suite asks, nearly; repeat it."),
+    ] = None,
     near: Annotated[float, typer.Option(min=0.1, max=1, help="Similarity from which texts are nearly the same.")] = 0.8,
     changes: Annotated[Path | None, typer.Option(help="The list of changes. Default: NAME-N.changes.jsonl.")] = None,
     name: NewName = None,
@@ -39,11 +43,13 @@ def clean(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
 
     Example: patchbay data clean tickets@1 --redact pii --redact secrets --drop empty
     """
+    from patchbay.tuning.commands.data_check import suite_of
     from patchbay.tuning.data.cleaning import Cleaning, cleaning_plan
 
     with data_session(config) as session:
         record = session.record(reference)
-        plan = cleaning_plan(redact or (), drop or (), near)
+        suites = [text for suite in against or () for text in suite_of(session, suite)]
+        plan = cleaning_plan(redact or (), drop or (), near, suites)
         guards = _guards(plan, config)
         file = changes or Path(f"{record.draft.name}-{record.number}.changes.jsonl")
         with (

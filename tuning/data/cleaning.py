@@ -23,15 +23,19 @@ Placed = tuple[str, int, Row]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleaningPlan:
-    """The choice of what is cleaned beside the safe mends.
-
-    `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by their kind; `drop`: of `DROPPED`, rows
-    that go; `near`: the similarity from which texts are nearly the same.
-    """
+    """The wishes beside the safe mends. `redact`: sets (`pii`, `secrets`) or kinds (`EMAIL`) that are replaced by
+    their kind; `drop`: of `DROPPED`, rows that go; `near`: the similarity from which texts are nearly the same;
+    `suites`: what evaluations ask; rows that ask nearly that go."""
 
     redact: frozenset[str] = frozenset()
     drop: frozenset[str] = frozenset()
     near: float = SIMILAR
+    suites: tuple[str, ...] = ()
+
+    @property
+    def compares(self) -> bool:
+        """Whether rows are compared with each other, or with what evaluations ask."""
+        return bool(self.drop & {"near-duplicates", "leakage", "contradictions"}) or bool(self.suites)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +63,15 @@ class Cleaning:
     def run(self, read: Callable[[], Iterable[tuple[str, Row]]]) -> Iterator[tuple[str, Row]]:
         """Yields the rows that stay, mended. `read`: reads all rows with their splits, twice where rows are compared
         with each other. Raises GuardFailed."""
-        gone = self._compared(read()) if self.plan.drop & {"near-duplicates", "leakage", "contradictions"} else {}
+        gone = self._compared(read()) if self.plan.compares else {}
         seen: set[str] = set()
         for at, (split, number, row) in enumerate(_numbered(read())):
             better = self._mended(split, number, row)
-            reason = gone.get(at) or self._reason(better, seen)
+            reason = "duplicate" if better.digest in seen else gone.get(at) or self._reason(better)
             if reason is not None:
                 self._note(split, number, row, f"dropped: {reason}")
             else:
+                seen.add(better.digest)
                 yield split, better
 
     def _mended(self, split: str, number: int, row: Row) -> Row:
@@ -86,12 +91,9 @@ class Cleaning:
             return []
         return [span for span in self.guards.look(text) if {span.guard, span.kind} & self.plan.redact]
 
-    def _reason(self, row: Row, seen: set[str]) -> str | None:
-        """Says why a row goes, by itself or as one that was there before; None where it stays."""
+    def _reason(self, row: Row) -> str | None:
+        """Says why a row goes by itself; None where it stays."""
         drop = self.plan.drop
-        if row.digest in seen:
-            return "duplicate"
-        seen.add(row.digest)
         if "empty" in drop and not all(answer.strip() for answer in row.answers):
             return "empty"
         if "cut" in drop and any(cut_reason(answer) for answer in row.answers):
@@ -121,6 +123,8 @@ class Cleaning:
             }
         if "leakage" in self.plan.drop:
             gone |= dict.fromkeys(_leaking(splits, without_common(asked), self.plan.near), "leakage")
+        if self.plan.suites:
+            gone |= dict.fromkeys(_in_suites(asked, self.plan.suites, self.plan.near), "evaluation")
         if "contradictions" in self.plan.drop:
             gone |= dict.fromkeys(_contradicting([one.tobytes() for one in asked], answers), "contradiction")
         return gone
@@ -130,14 +134,14 @@ class Cleaning:
         self.tell(RowChange(split=split, row=number, what=what, place=place, id=row.marks.id))
 
 
-def cleaning_plan(redact: Iterable[str], drop: Iterable[str], near: float) -> CleaningPlan:
+def cleaning_plan(redact: Iterable[str], drop: Iterable[str], near: float, suites: Iterable[str] = ()) -> CleaningPlan:
     """Makes a plan of what was typed. Raises ConfigError where a name is not known."""
     known = {*SETS, *_kinds()}
     for given, names in ((redact, known), (drop, DROPPED)):
         for name in given:
             if name not in names:
                 raise ConfigError(f"'{name}' cannot be chosen here ({meant(name, names)}).")
-    return CleaningPlan(redact=frozenset(redact), drop=frozenset(drop), near=near)
+    return CleaningPlan(redact=frozenset(redact), drop=frozenset(drop), near=near, suites=tuple(suites))
 
 
 def _kinds() -> frozenset[str]:
@@ -162,6 +166,15 @@ def _leaking(splits: list[str], asked: list[Any], near: float) -> Iterator[int]:
     for at, split in enumerate(splits):
         if split == "train" and index.nearest(asked[at]) is not None:
             yield at
+
+
+def _in_suites(asked: list[Any], suites: Iterable[str], near: float) -> Iterator[int]:
+    """Yields the rows that ask nearly what a case of an evaluation asks."""
+    sets = without_common([*asked, *(shingles(text) for text in suites)])
+    index = NearIndex(near)
+    for at in range(len(asked), len(sets)):
+        index.add(at, sets[at])
+    return (at for at in range(len(asked)) if index.nearest(sets[at]) is not None)
 
 
 def _contradicting(asked: list[bytes], answers: list[str]) -> Iterator[int]:

@@ -41,7 +41,7 @@ class FailureKind(Settings):
 
 
 class TuningCase(Settings):
-    """A task as it is known before anything is tuned.
+    """The facts of a task before anything is tuned.
 
     `task`: what is to be done, in a sentence; `owner`: who answers for it; `private_facts`, `facts_change`: whether
     answers need facts that are only in own documents, and whether these change; `stable_task`, `stable_format`: whether

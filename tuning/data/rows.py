@@ -209,18 +209,27 @@ def _message(value: Any, where: str) -> Message:
     if role not in ROLES:
         raise RowFault(f"{where}.role is {_shown(role)}; it can be {', '.join(sorted(ROLES))}.")
     message: dict[str, Any] = {"role": role, "content": _content(value.get("content"), where)}
-    if value.get("tool_calls"):
+    calls = _from_text(value.get("tool_calls"), f"{where}.tool_calls")
+    if calls:
         if role != ANSWERER:
             raise RowFault(f"{where} calls tools, and is of '{role}'.")
-        message["tool_calls"] = [
-            _call(call, f"{where}.tool_calls[{at}]") for at, call in enumerate(value["tool_calls"])
-        ]
+        message["tool_calls"] = [_call(call, f"{where}.tool_calls[{at}]") for at, call in enumerate(calls)]
     elif value.get("content") is None:
         raise RowFault(f"{where} has no content.")
     for name in ("name", "tool_call_id"):
         if value.get(name) is not None:
             message[name] = _text(value[name], f"{where}.{name}")
     return message
+
+
+def _from_text(value: Any, where: str) -> Any:
+    """Reads a list that stands as a text of JSON, as columns of tables have it."""
+    if not isinstance(value, str) or not value:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise RowFault(f"{where} is a text that is no JSON.") from error
 
 
 def _content(value: Any, where: str) -> str:

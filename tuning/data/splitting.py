@@ -16,6 +16,8 @@ from patchbay.tuning.data.rows import Row
 from patchbay.tuning.data.store import SPLITS
 
 DEFAULT_SHARES: Final[Mapping[str, float]] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
+# A group that begins so is itself the key of another row's group: of a row that was made from that one.
+SAME_AS: Final = "="
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -45,6 +47,8 @@ def parse_shares(text: str) -> Mapping[str, float]:
 def group_key(row: Row) -> str:
     """Returns the key of a row's group, a hash in hex: of its mark `group`, else of the words that it asks."""
     named = row.marks.group
+    if named is not None and named.startswith(SAME_AS):
+        return named.removeprefix(SAME_AS)
     said = f"group:{named}" if named is not None else f"asked:{folded(row.asked)}"
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
