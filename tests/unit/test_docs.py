@@ -17,6 +17,8 @@ from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.config_schema import config_schema
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
+from patchbay.tuning.training.recipe import TrainingRecipe
+from patchbay.tuning.training.space import SweepSpace
 from tools.reference import OUTPUT, reference
 
 ROOT = Path(__file__).parent.parent.parent
@@ -76,7 +78,13 @@ def read_block(page: str, block: str, secrets: Path) -> Any:
         return data
     if "poolDefaults" in data:
         return jsonschema.validate(data, CHART)
-    others: dict[str, type[Settings]] = {"owner": AdapterManifest, "steps": PlanConfig, "says": Scenario}
+    others: dict[str, type[Settings]] = {
+        "owner": AdapterManifest,
+        "steps": PlanConfig,
+        "says": Scenario,
+        "name": TrainingRecipe,
+        "trials": SweepSpace,
+    }
     if first in others:
         return parse_settings(others[first], data, source=page)
     whole = {"registry": {}, **data, "routes": {**ROUTES, **data.get("routes", {})}}

@@ -1,7 +1,7 @@
 """The command `patchbay tune`: trains adapters by a recipe, and shows what was trained."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchbay.adapters.commands.output import console, facts, print_json, print_json_line, size, table
+from patchbay.tuning.commands import tune_more as more
 
 if TYPE_CHECKING:
     from patchbay.tuning.training.estimate import Estimate
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Train adapters by a recipe, over the base that serves, and look at what was trained."
 )
+app.command("sweep")(more.sweep)
+app.command("distill")(more.distill)
+app.command("launch-profile")(more.launch_profile)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", exists=True)]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that has the runs' folders.")]
@@ -30,6 +34,9 @@ _HOUR_S = 3600
 def run(
     recipe: RecipeFile,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; a run that is there is kept beside it.")] = False,
+    profile: Annotated[
+        Path | None, typer.Option(help="A profile of `patchbay tune launch-profile`, for several GPUs.", exists=True)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a run of over an hour.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -40,6 +47,7 @@ def run(
 
     Example: patchbay tune run recipe.yaml
     """
+    from patchbay.tuning.training.process import launcher
     from patchbay.tuning.training.recipe import load_recipe
     from patchbay.tuning.training.runs import locked
     from patchbay.tuning.training.start import open_run, run_folder, wanted_record
@@ -53,7 +61,7 @@ def run(
             _show_result(folder, found, as_json=as_json)
             return
         _confirm(wanted, folder, yes=yes)
-        code = _train(folder, wanted, as_json=as_json)
+        code = _train(folder, wanted, launcher(profile), as_json=as_json)
     if code:
         raise typer.Exit(code)
     if not as_json:
@@ -81,18 +89,18 @@ def _confirm(recipe: "TrainingRecipe", folder: Path, *, yes: bool) -> None:
     typer.confirm(f"{told}. Begin?", abort=True)
 
 
-def _train(folder: Path, recipe: "TrainingRecipe", *, as_json: bool) -> int:
+def _train(folder: Path, recipe: "TrainingRecipe", start: Sequence[str], *, as_json: bool) -> int:
     from rich.console import Console
 
     from patchbay.tuning.training.display import Display, RunProgress
     from patchbay.tuning.training.process import run_worker
 
     if as_json:
-        return run_worker(folder, recipe, print_json_line)
+        return run_worker(folder, recipe, print_json_line, start)
     progress = RunProgress(recipe.schedule.batch * recipe.schedule.accumulation)
     faults: list[str] = []
     with Display(Console(stderr=True), recipe.name, progress) as display:
-        code = run_worker(folder, recipe, _noting(display.take, faults))
+        code = run_worker(folder, recipe, _noting(display.take, faults), start)
     for fault in faults:
         typer.echo(f"error: {fault}", err=True)
     return code
@@ -241,6 +249,7 @@ def list_runs(runs: Runs = _RUNS, as_json: AsJson = False) -> None:
 @app.command()
 def show(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    page: Annotated[Path | None, typer.Option(help="Also write a page with its curves, for a browser.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Shows a run: what was trained from what, how it went, and what it left.
@@ -253,6 +262,11 @@ def show(
     from patchbay.tuning.training.runs import read_record
 
     record, points = read_record(run_dir), read_history(run_dir)
+    if page is not None:
+        from patchbay.tuning.training.page import write_page
+        from patchbay.tuning.training.result import served_how
+
+        write_page(page, record, points, served_how(record.parsed(), run_dir))
     if as_json:
         print_json(record.model_dump(mode="json") | {"history": [point.as_json() for point in points]})
         return

@@ -7,7 +7,7 @@ from typing import Final
 
 from patchbay.tuning.training.hardware import Device
 from patchbay.tuning.training.recipe import ALL_LINEAR, TrainingRecipe
-from patchbay.tuning.training.shape import BaseShape
+from patchbay.tuning.training.shape import TrainedShape
 
 # 4 bits, and the constants of blocks of 64, themselves quantized (Dettmers et al., arXiv 2305.14314).
 _NF4_BYTES: Final = 4.127 / 8
@@ -58,7 +58,9 @@ class Estimate:
         return sum(self.parts.values())
 
 
-def estimate(recipe: TrainingRecipe, shape: BaseShape, work: Workload, device: Device, *, devices: int = 1) -> Estimate:
+def estimate(
+    recipe: TrainingRecipe, shape: TrainedShape, work: Workload, device: Device, *, devices: int = 1
+) -> Estimate:
     """Estimates the run of `recipe` over a base of `shape`. `devices`: how many share the rows."""
     parts = memory_parts(recipe, shape, work, device)
     steps = step_count(recipe, work, devices)
@@ -73,7 +75,7 @@ def estimate(recipe: TrainingRecipe, shape: BaseShape, work: Workload, device: D
     )
 
 
-def trained_parameters(recipe: TrainingRecipe, shape: BaseShape) -> int:
+def trained_parameters(recipe: TrainingRecipe, shape: TrainedShape) -> int:
     """Counts the parameters of the adapter: of each target, rank times its inputs and outputs together."""
     targets = recipe.adapter.targets
     chosen = shape.linears if targets == (ALL_LINEAR,) else {n: s for n, s in shape.linears.items() if n in targets}
@@ -84,7 +86,7 @@ def trained_parameters(recipe: TrainingRecipe, shape: BaseShape) -> int:
     return total * shape.layers
 
 
-def memory_parts(recipe: TrainingRecipe, shape: BaseShape, work: Workload, device: Device) -> dict[str, float]:
+def memory_parts(recipe: TrainingRecipe, shape: TrainedShape, work: Workload, device: Device) -> dict[str, float]:
     """Estimates the bytes of each part of a run's memory."""
     number = 2 if recipe.compute.precision == "bf16" else 4
     held = number if device.gpu else 4
@@ -122,7 +124,7 @@ def step_count(recipe: TrainingRecipe, work: Workload, devices: int = 1) -> int:
     return max(1, math.ceil(recipe.schedule.epochs * an_epoch))
 
 
-def run_seconds(recipe: TrainingRecipe, shape: BaseShape, work: Workload, device: Device, steps: int) -> float:
+def run_seconds(recipe: TrainingRecipe, shape: TrainedShape, work: Workload, device: Device, steps: int) -> float:
     """Estimates a run's time by its arithmetic: 2 operations a weight and token forward, 2 backward through frozen
     weights, 2 more where activations are computed again. Source: Kaplan et al., arXiv 2001.08361."""
     _, backward, forward = _PASSES[recipe.method]

@@ -10,7 +10,7 @@ from patchbay.tuning.training.estimate import Estimate, Workload, estimate, work
 from patchbay.tuning.training.hardware import Device, known_gpu, own_cpu, own_gpus
 from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.rows import PlacedRow, Row
-from patchbay.tuning.training.shape import KNOWN, BaseShape, read_shape
+from patchbay.tuning.training.shape import KNOWN, TrainedShape, read_shape
 from patchbay.tuning.training.start import own_threads
 
 # So many rows are encoded; the rest is as long as they are.
@@ -54,7 +54,7 @@ def _texts(row: Row) -> Iterator[str]:
         yield str(message.get("content") or message.get("tool_calls") or "")
 
 
-def shape_of(recipe: TrainingRecipe, like: str | None = None) -> BaseShape:
+def shape_of(recipe: TrainingRecipe, like: str | None = None) -> TrainedShape:
     """Returns the shape of the recipe's base; `like`: a known one in its place. Raises ConfigError."""
     if like is None:
         return read_shape(recipe.base)

@@ -13,7 +13,7 @@ _CONFIG: Final = "config.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseShape:
+class TrainedShape:
     """A Llama-like model's sizes, as its config.json has them. `quantized`: whether its weights are packed."""
 
     hidden: int
@@ -62,9 +62,9 @@ class BaseShape:
 
 
 # The sizes of Llama 3's family, for an estimate before anything is downloaded.
-KNOWN: Final[Mapping[str, BaseShape]] = MappingProxyType(
+KNOWN: Final[Mapping[str, TrainedShape]] = MappingProxyType(
     {
-        name: BaseShape(
+        name: TrainedShape(
             hidden=hidden,
             inner=inner,
             layers=layers,
@@ -84,14 +84,14 @@ KNOWN: Final[Mapping[str, BaseShape]] = MappingProxyType(
 )
 
 
-def read_shape(folder: Path) -> BaseShape:
+def read_shape(folder: Path) -> TrainedShape:
     """Reads the shape of the model in `folder`. Raises ConfigError where its config.json does not tell it."""
     path = folder / _CONFIG
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         text = config.get("text_config") or config
         heads = text["num_attention_heads"]
-        return BaseShape(
+        return TrainedShape(
             hidden=text["hidden_size"],
             inner=text["intermediate_size"],
             layers=text["num_hidden_layers"],

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, set_seed
 
-from patchbay.core.errors import PatchbayError
+from patchbay.core.errors import ConfigError, PatchbayError
 from patchbay.tuning.bases.loading import served_model, served_tokenizer
 from patchbay.tuning.training.callback import RunCallback, Tell, WatchedRun
 from patchbay.tuning.training.checkpoints import SealedCheckpoint, remove_unsealed, sealed, write_text
@@ -21,6 +21,7 @@ from patchbay.tuning.training.losses import chat_loss, peak_bytes
 from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.result import TrainedAdapter, write_result
 from patchbay.tuning.training.runs import CHECKPOINTS, LEFT_OUT_FILE, RunRecord, read_record, update
+from patchbay.tuning.training.shape import read_shape
 from patchbay.tuning.training.tokens import ChatEncoder, Fitted, fit_chats, fit_preferences, stops
 from patchbay.tuning.training.trainers import Parts, build, set_intervals, total_steps
 
@@ -210,11 +211,41 @@ class TrainingSession:
 
 
 def load_base(recipe: TrainingRecipe) -> Any:
-    """Loads the base: on a GPU in bfloat16 where the recipe computes in it, else in float32."""
-    on_gpu = torch.cuda.is_available() and recipe.compute.precision == "bf16"
-    model = served_model(recipe.base, dtype=torch.bfloat16 if on_gpu else torch.float32)
+    """Loads the base: on a GPU in bfloat16 where the recipe computes in it, else in float32; for qlora, an unquantized
+    base as nf4. Raises ConfigError."""
+    on_gpu = torch.cuda.is_available()
+    if recipe.adapter.kind == "qlora" and not read_shape(recipe.base).quantized:
+        return nf4_base(recipe.base, on_gpu=on_gpu)
+    half = on_gpu and recipe.compute.precision == "bf16"
+    model = served_model(recipe.base, dtype=torch.bfloat16 if half else torch.float32)
     model.config.use_cache = False
     return model
+
+
+def nf4_base(folder: Path, *, on_gpu: bool) -> Any:
+    """Loads an unquantized base as nf4, doubly quantized (Dettmers et al., arXiv 2305.14314). Raises ConfigError where
+    that cannot be done here."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    if not on_gpu:
+        raise ConfigError(
+            f"{folder} is not quantized, and a CPU has no nf4.",
+            hint="Use adapter.kind: lora, or the int4 base that serves.",
+        )
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder), quantization_config=config, local_files_only=True, device_map={"": torch.cuda.current_device()}
+        )
+    except ImportError as error:
+        raise ConfigError(
+            "nf4 needs the package 'bitsandbytes'.", hint="Install it: pip install bitsandbytes."
+        ) from error
 
 
 def callbacks(recipe: TrainingRecipe, watched: WatchedRun) -> list[TrainerCallback]:
