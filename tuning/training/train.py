@@ -1,5 +1,6 @@
 """The training of one run, in the process that has torch: from its record to the adapter in its folder."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from patchbay.tuning.training.history import best_step, read_history, write_hist
 from patchbay.tuning.training.losses import chat_loss, peak_bytes
 from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.result import TrainedAdapter, write_result
+from patchbay.tuning.training.rows import PlacedRow, Row
 from patchbay.tuning.training.runs import CHECKPOINTS, LEFT_OUT_FILE, RunRecord, read_record, update
 from patchbay.tuning.training.shape import read_shape
 from patchbay.tuning.training.tokens import ChatEncoder, Fitted, fit_chats, fit_preferences, stops
@@ -46,17 +48,34 @@ def train(folder: Path, tell: Tell) -> None:
     where the loss did.
     """
     began = time.monotonic()
-    found = read_record(folder)
-    record = update(folder, state="finishing" if found.state == "finishing" else "running", fault=None)
+    record = read_record(folder)
+    if is_first():
+        record = update(folder, state="finishing" if record.state == "finishing" else "running", fault=None)
     recipe = record.parsed()
     tell("loading", base=str(recipe.base))
     tokenizer = served_tokenizer(recipe.base)
-    encoded = encode(recipe, read_all(recipe, record.sources()), tokenizer)
-    note_rows(folder, encoded, tokenizer, tell)
+    rows = read_all(recipe, record.sources())
+    encoded = encode(recipe, rows, tokenizer)
+    if is_first():
+        note_rows(folder, encoded, tokenizer, tell)
     with reproducible(recipe.seed, record.threads):
         session = TrainingSession.open(folder, record, encoded, tokenizer, tell)
         session.run()
-        session.finish(time.monotonic() - began)
+        session.finish(chats_of(rows.validation or rows.train), time.monotonic() - began)
+
+
+def is_first() -> bool:
+    """Says whether this process is the only one of its run, or the first of several: the one that keeps the record."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def chats_of(rows: Sequence[PlacedRow]) -> list[Row]:
+    """Returns rows of any method as chats whose last message is the answer that is wanted."""
+    found = [one.row for one in rows if one.row.get("label", True)]
+    return [
+        row if "messages" in row else {"messages": [*row["prompt"], *(row.get("chosen") or row["completion"])]}
+        for row in found
+    ]
 
 
 @contextmanager
@@ -116,9 +135,9 @@ class TrainingSession:
     """One process's work on a run: the trainer, and what it leaves."""
 
     def __init__(
-        self, folder: Path, recipe: TrainingRecipe, trainer: Any, watched: WatchedRun, start: SealedCheckpoint | None
+        self, recipe: TrainingRecipe, trainer: Any, watched: WatchedRun, start: SealedCheckpoint | None
     ) -> None:
-        self._folder = folder
+        self._folder = watched.folder
         self._recipe = recipe
         self._trainer = trainer
         self._watched = watched
@@ -128,7 +147,8 @@ class TrainingSession:
     def open(cls, folder: Path, record: RunRecord, encoded: Encoded, tokenizer: Any, tell: Tell) -> "TrainingSession":
         """Builds the trainer over the base that serves, with the history until the checkpoint that it goes on from."""
         recipe = record.parsed()
-        remove_unsealed(folder / CHECKPOINTS)
+        if is_first():
+            remove_unsealed(folder / CHECKPOINTS)
         found = sealed(folder / CHECKPOINTS)
         start = found[-1] if found else None
         watched = WatchedRun(folder=folder, settings=recipe.watch, every=1, tell=tell)
@@ -146,7 +166,7 @@ class TrainingSession:
         watched.every = set_intervals(trainer, recipe, steps)
         watched.writes = trainer.is_world_process_zero()
         watched.general = general_loss(encoded.general, recipe.schedule.batch)
-        session = cls(folder, recipe, trainer, watched, start)
+        session = cls(recipe, trainer, watched, start)
         session.note(steps)
         return session
 
@@ -177,13 +197,17 @@ class TrainingSession:
         if self._watched.writes:
             update(self._folder, findings=tuple(one.words for one in findings.values()), checkpoints=self._saved())
         if "divergence" in findings:
-            update(self._folder, state="diverged")
+            if self._watched.writes:
+                update(self._folder, state="diverged")
             raise Diverged(findings["divergence"].words)
         if self._watched.writes:
             update(self._folder, state="finishing")
 
-    def finish(self, seconds: float) -> None:
-        """Takes the best checkpoint, measures it as it will serve, and writes the folder that `adapters push` takes."""
+    def finish(self, chats: Sequence[Row], seconds: float) -> None:
+        """Takes the best checkpoint, measures it as it will serve, and writes the folder that `adapters push` takes.
+
+        `chats`: rows by which replicas prove what they serve; `seconds`: that the run took.
+        """
         if not self._watched.writes:
             return
         self._watched.tell("saving")
@@ -192,7 +216,16 @@ class TrainingSession:
         load_adapter(model, self._folder / CHECKPOINTS / f"checkpoint-{step}")
         metrics = {"best_step": float(step or 0), **self._measured()}
         update(self._folder, metrics=metrics, used={"seconds": round(seconds, 1), "memory_bytes": peak_bytes()})
-        write_result(self._folder, TrainedAdapter(model=model, recipe=self._recipe, points=self._watched.points))
+        write_result(
+            self._folder,
+            TrainedAdapter(
+                model=model,
+                tokenizer=self._trainer.processing_class,
+                recipe=self._recipe,
+                points=self._watched.points,
+                chats=chats,
+            ),
+        )
         self._watched.tell("done", folder=str(self._folder), metrics=metrics)
 
     def _saved(self) -> tuple[int, ...]:
