@@ -77,6 +77,7 @@ def _demo_app() -> typer.Typer:
     """Builds the commands `patchbay demo`, which are of two packages."""
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
+    from patchbay.launch.demo_tune import demo_tune
     from patchbay.tuning.commands.demo_tickets import demo_tickets
     from patchbay.tuning.demo.commands import app
 
@@ -85,6 +86,7 @@ def _demo_app() -> typer.Typer:
     app.command("config")(demo_config)
     app.command("texts")(demo_texts)
     app.command("tickets")(demo_tickets)
+    app.command("tune")(demo_tune)
     return app
 
 

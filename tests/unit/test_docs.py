@@ -18,6 +18,8 @@ from patchbay.launch.config_schema import config_schema
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
 from patchbay.tuning.data.deciding import TuningCase
+from patchbay.tuning.training.recipe import TrainingRecipe
+from patchbay.tuning.training.space import SweepSpace
 from tools.reference import OUTPUT, reference
 
 ROOT = Path(__file__).parent.parent.parent
@@ -82,6 +84,8 @@ def read_block(page: str, block: str, secrets: Path) -> Any:
         "steps": PlanConfig,
         "says": Scenario,
         "task": TuningCase,
+        "name": TrainingRecipe,
+        "trials": SweepSpace,
     }
     if first in others:
         return parse_settings(others[first], data, source=page)

@@ -69,15 +69,16 @@ class RunRows:
 def find_sources(recipe: TrainingRecipe) -> Sources:
     """Finds and hashes the files that `recipe` names. Raises ConfigError where one does not exist."""
     parts = {"train": recipe.data.train, "validation": recipe.data.validation, "general": recipe.data.general}
-    return Sources(**{part: tuple(find_source(spec) for spec in specs) for part, specs in parts.items()})
+    return Sources(**{part: tuple(find_source(spec, part) for spec in specs) for part, specs in parts.items()})
 
 
-def find_source(spec: str) -> Source:
-    """Finds one file of rows: a path, or `NAME@N` of a data set. Raises ConfigError where it does not exist."""
+def find_source(spec: str, part: str = "train") -> Source:
+    """Finds one file of rows: a path, or of a data set `NAME@N` the split for `part`. Raises ConfigError where it does
+    not exist."""
     path = Path(spec)
     # Relative paths of a recipe were made absolute, and so was the name of a data set.
     if not path.exists() and _DATA_SET.fullmatch(path.name):
-        return _data_set(path.name)
+        return _data_set(path.name, part)
     if not path.is_file():
         raise ConfigError(
             f"There is no file of rows at {spec}.",
@@ -86,12 +87,25 @@ def find_source(spec: str) -> Source:
     return Source(spec=path.name, path=str(path), sha256=file_hash(path))
 
 
-def _data_set(name: str) -> Source:
+def _data_set(name: str, part: str) -> Source:
     if find_spec(_RESOLVER.rpartition(".")[0]) is None or find_spec(_RESOLVER) is None:
         raise ConfigError(f"There is neither a file nor a data set called {name}.", hint="Name a JSONL file.")
     found = import_module(_RESOLVER).resolve(name)
-    path = Path(getattr(found, "path", found))
-    return Source(spec=name, path=str(path), sha256=getattr(found, "digest", None) or file_hash(path))
+    return Source(spec=name, path=str(_split(name, found.splits, part)), sha256=found.digest)
+
+
+def _split(name: str, splits: Mapping[str, Path], part: str) -> Path:
+    """Chooses the split that `part` of a recipe means: its own, or the only one that there is."""
+    wanted = ("validation", "test", "train") if part == "general" else (part,)
+    chosen = next((splits[split] for split in wanted if split in splits), None)
+    if chosen is None and len(splits) == 1:
+        chosen = next(iter(splits.values()))
+    if chosen is None:
+        raise ConfigError(
+            f"The data set {name} has no split called {part}: it has {', '.join(splits)}.",
+            hint="Split it with `patchbay data split`, or set data.share.",
+        )
+    return chosen
 
 
 def read_all(recipe: TrainingRecipe, sources: Sources) -> RunRows:
@@ -99,7 +113,10 @@ def read_all(recipe: TrainingRecipe, sources: Sources) -> RunRows:
 
     Raises ConfigError for rows that do not fit, and where a row to validate with is one to train on, too.
     """
-    train = read_rows(_paths(sources.train), recipe.method)
+    train = mixed(
+        [read_rows([Path(one.path)], recipe.method) for one in sources.train],
+        recipe.data.weights or (1.0,) * len(sources.train),
+    )
     if recipe.data.share:
         train, validation = held_out(train, recipe.data.share)
         if not train or not validation:
@@ -109,6 +126,16 @@ def read_all(recipe: TrainingRecipe, sources: Sources) -> RunRows:
     general = read_rows(_paths(sources.general), "sft") if sources.general else []
     _check_leakage(train, validation)
     return RunRows(train=train, validation=validation, general=general)
+
+
+def mixed(files: Sequence[list[PlacedRow]], weights: Sequence[float]) -> list[PlacedRow]:
+    """Mixes the rows of several files by their weights: each whole number takes all rows once, the rest takes a share
+    of them, by a hash of the row. Pure."""
+    taken: list[PlacedRow] = []
+    for rows, weight in zip(files, weights, strict=True):
+        taken += rows * int(weight)
+        taken += held_out(rows, weight % 1)[1]
+    return taken
 
 
 def _paths(sources: Sequence[Source]) -> list[Path]:

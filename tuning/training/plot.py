@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from patchbay.tuning.training.history import HistoryPoint, losses
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
 _COLOURS: Final = {"loss": "#0072B2", "validation": "#D55E00", "general": "#009E73"}
@@ -25,6 +28,13 @@ def smoothed(values: Sequence[float]) -> list[float]:
 
 def loss_plot(points: Sequence[HistoryPoint], path: Path, *, title: str, best: int | None = None) -> None:
     """Draws the losses of a run by step into `path`, whose ending says the format. `best`: the step that was kept."""
+    # Without the date, the same run draws the same bytes.
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    loss_figure(points, title=title, best=best).savefig(path, metadata=metadata)
+
+
+def loss_figure(points: Sequence[HistoryPoint], *, title: str, best: int | None = None) -> "Figure":
+    """Draws the losses of a run by step."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -50,8 +60,7 @@ def loss_plot(points: Sequence[HistoryPoint], path: Path, *, title: str, best: i
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    # Without the date, the same run draws the same bytes.
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return figure
 
 
 def _draw(axes: Any, points: Sequence[HistoryPoint]) -> None:

@@ -18,13 +18,17 @@ Event = Mapping[str, Any]
 _KILLED = -9
 
 
+class WorkerEnded(PatchbayError):
+    """A training process was ended from outside, or ended without a word."""
+
+
 def run_worker(
     folder: Path, recipe: TrainingRecipe, take: Callable[[Event], None], launcher: Sequence[str] = ()
 ) -> int:
     """Trains the run in `folder` in a process of its own, and returns its exit code.
 
     `take`: is given each of its events; `launcher`: what starts it in place of Python, such as `accelerate launch`. The
-    process is killed when this one dies. Raises PatchbayError where it was killed.
+    process is killed when this one dies. Raises WorkerEnded where it was killed.
     """
     command = [*(launcher or (sys.executable,)), "-m", "patchbay.tuning.training.worker", str(folder)]
     with (folder / LOG_FILE).open("a", encoding="utf-8") as log:
@@ -48,6 +52,13 @@ def run_worker(
                 process.wait()
 
 
+def launcher(profile: Path | None) -> list[str]:
+    """Returns what starts a process for each GPU of a profile, and nothing without one: Python itself."""
+    if profile is None:
+        return []
+    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(profile)]
+
+
 def event_of(line: str) -> Event | None:
     """Returns the event in a line of the process's output, None where it holds none."""
     try:
@@ -61,12 +72,12 @@ def _ended(code: int, folder: Path, recipe: TrainingRecipe) -> int:
     if code >= 0:
         if code and read_record(folder).fault is None:
             update(folder, state="failed", fault=f"The process ended with {code}.")
-            raise PatchbayError(f"Training ended with code {code}.", hint=f"{folder / LOG_FILE} has its last words.")
+            raise WorkerEnded(f"Training ended with code {code}.", hint=f"{folder / LOG_FILE} has its last words.")
         return code
     if code == _KILLED:
         why = "The training process was killed, as the kernel does when memory runs out."
-        raise PatchbayError(why, hint=f"The same command goes on from its last checkpoint. {out_of_memory(recipe)}")
-    raise PatchbayError(
+        raise WorkerEnded(why, hint=f"The same command goes on from its last checkpoint. {out_of_memory(recipe)}")
+    raise WorkerEnded(
         f"The training process was ended by signal {-code}.",
         hint=f"The same command goes on from its last checkpoint; {folder / LOG_FILE} has its last words.",
     )

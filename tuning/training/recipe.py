@@ -42,12 +42,14 @@ class DataSection(Settings):
     `general`: chats on which the model must not get worse (forgetting). `max_length`: tokens of prompt and answer
     together. `too_long`: what is done with longer rows: the run is refused, they are left out, or they are cut at their
     end; they are listed each time. `share`: in place of a validation file, this share of the training rows is held out.
+    `weights`: of each training file, the mixture: 0.5 takes half of its rows, 2 takes each twice.
     """
 
     train: _Files
     validation: _Files = ()
     general: _Files = ()
     share: float = Field(default=0.0, ge=0.0, lt=0.5)
+    weights: tuple[Annotated[float, Field(ge=0, le=100)], ...] = ()
     max_length: int = Field(default=1024, ge=16, le=131_072)
     too_long: Literal["refuse", "drop", "cut"] = "refuse"
 
@@ -57,6 +59,8 @@ class DataSection(Settings):
             raise ValueError("name at least one file of training rows")
         if self.validation and self.share:
             raise ValueError("give either validation or share")
+        if self.weights and (len(self.weights) != len(self.train) or not any(self.weights)):
+            raise ValueError("weights has one number for each training file, not all of them 0")
         return self
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -17,20 +18,26 @@ from patchbay.tuning.training.checkpoints import sync
 from patchbay.tuning.training.history import HistoryPoint
 from patchbay.tuning.training.plot import loss_plot
 from patchbay.tuning.training.recipe import TrainingRecipe
+from patchbay.tuning.training.rows import Row
 from patchbay.tuning.training.runs import RunRecord, now, update
 
 PLOT_FILE: Final = "loss.svg"
 _NEW: Final = ".result-new"
+_PARITY: Final = "patchbay.tuning.parity.write"
+_ROWS: Final = 32
 _FILE_MODE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedAdapter:
-    """The product of a training. `model`: PEFT's, with the weights to keep; `points`: its history."""
+    """The product of a training. `model`: PEFT's, with the weights to keep; `points`: its history; `chats`: rows, each
+    with `messages`, by which replicas prove that they serve what was trained."""
 
     model: Any
+    tokenizer: Any
     recipe: TrainingRecipe
     points: Sequence[HistoryPoint]
+    chats: Sequence[Row]
 
 
 def write_result(folder: Path, outcome: TrainedAdapter) -> None:
@@ -40,6 +47,7 @@ def write_result(folder: Path, outcome: TrainedAdapter) -> None:
     fresh.mkdir()
     record = update(folder, ended=now())
     save_adapter(outcome.model, fresh, outcome.recipe)
+    write_parity_rows(fresh, outcome)
     (fresh / MANIFEST_FILE).write_text(manifest_text(record, outcome.recipe), encoding="utf-8")
     (fresh / "README.md").write_text(model_card(record, outcome.recipe, outcome.points), encoding="utf-8")
     loss_plot(outcome.points, fresh / PLOT_FILE, title=record.name, best=int(record.metrics.get("best_step", 0)))
@@ -97,12 +105,13 @@ def served_how(recipe: TrainingRecipe, folder: Path) -> str:
     return push
 
 
-def write_parity_rows(folder: Path, outcome: TrainedAdapter, tokenizer: Any, rows: Sequence[Any]) -> bool:
-    """Writes what the trainer computes for a few rows, against which replicas are checked, where parity is there."""
-    if find_spec("patchbay.tuning.parity") is None or find_spec("patchbay.tuning.parity.write") is None:
+def write_parity_rows(folder: Path, outcome: TrainedAdapter) -> bool:
+    """Writes what the trainer computes for a few rows into `folder`, which replicas must reproduce, where the package
+    that compares them is there. Returns whether it is. Raises AdapterError where no row can be scored."""
+    if find_spec(_PARITY.rpartition(".")[0]) is None or find_spec(_PARITY) is None:
         return False
-    from importlib import import_module
-
-    write = import_module("patchbay.tuning.parity.write").write_parity
-    write(folder, model=outcome.model, tokenizer=tokenizer, rows=rows, limit=32)
+    cut = outcome.recipe.data.max_length if outcome.recipe.data.too_long == "cut" else None
+    import_module(_PARITY).write_parity(
+        folder, model=outcome.model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut
+    )
     return True

@@ -124,7 +124,7 @@ def next_step(found: RunRecord | None, wanted: RunRecord) -> Step:
 def _changed(found: RunRecord, wanted: RunRecord) -> Iterator[str]:
     parts: Mapping[str, bool] = {
         "its recipe": found.recipe_digest != wanted.recipe_digest,
-        "its data": found.data != wanted.data,
+        "its data": found.sources().all_digests != wanted.sources().all_digests,
         "its base model": found.base_fingerprint != wanted.base_fingerprint,
     }
     yield from (name for name, differs in parts.items() if differs)

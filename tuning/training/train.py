@@ -1,5 +1,6 @@
 """The training of one run, in the process that has torch: from its record to the adapter in its folder."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, set_seed
 
-from patchbay.core.errors import PatchbayError
+from patchbay.core.errors import ConfigError, PatchbayError
 from patchbay.tuning.bases.loading import served_model, served_tokenizer
 from patchbay.tuning.training.callback import RunCallback, Tell, WatchedRun
 from patchbay.tuning.training.checkpoints import SealedCheckpoint, remove_unsealed, sealed, write_text
@@ -20,7 +21,9 @@ from patchbay.tuning.training.history import best_step, read_history, write_hist
 from patchbay.tuning.training.losses import chat_loss, peak_bytes
 from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.result import TrainedAdapter, write_result
+from patchbay.tuning.training.rows import PlacedRow, Row
 from patchbay.tuning.training.runs import CHECKPOINTS, LEFT_OUT_FILE, RunRecord, read_record, update
+from patchbay.tuning.training.shape import read_shape
 from patchbay.tuning.training.tokens import ChatEncoder, Fitted, fit_chats, fit_preferences, stops
 from patchbay.tuning.training.trainers import Parts, build, set_intervals, total_steps
 
@@ -45,17 +48,34 @@ def train(folder: Path, tell: Tell) -> None:
     where the loss did.
     """
     began = time.monotonic()
-    found = read_record(folder)
-    record = update(folder, state="finishing" if found.state == "finishing" else "running", fault=None)
+    record = read_record(folder)
+    if is_first():
+        record = update(folder, state="finishing" if record.state == "finishing" else "running", fault=None)
     recipe = record.parsed()
     tell("loading", base=str(recipe.base))
     tokenizer = served_tokenizer(recipe.base)
-    encoded = encode(recipe, read_all(recipe, record.sources()), tokenizer)
-    note_rows(folder, encoded, tokenizer, tell)
+    rows = read_all(recipe, record.sources())
+    encoded = encode(recipe, rows, tokenizer)
+    if is_first():
+        note_rows(folder, encoded, tokenizer, tell)
     with reproducible(recipe.seed, record.threads):
         session = TrainingSession.open(folder, record, encoded, tokenizer, tell)
         session.run()
-        session.finish(time.monotonic() - began)
+        session.finish(chats_of(rows.validation or rows.train), time.monotonic() - began)
+
+
+def is_first() -> bool:
+    """Says whether this process is the only one of its run, or the first of several: the one that keeps the record."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def chats_of(rows: Sequence[PlacedRow]) -> list[Row]:
+    """Returns rows of any method as chats whose last message is the answer that is wanted."""
+    found = [one.row for one in rows if one.row.get("label", True)]
+    return [
+        row if "messages" in row else {"messages": [*row["prompt"], *(row.get("chosen") or row["completion"])]}
+        for row in found
+    ]
 
 
 @contextmanager
@@ -115,9 +135,9 @@ class TrainingSession:
     """One process's work on a run: the trainer, and what it leaves."""
 
     def __init__(
-        self, folder: Path, recipe: TrainingRecipe, trainer: Any, watched: WatchedRun, start: SealedCheckpoint | None
+        self, recipe: TrainingRecipe, trainer: Any, watched: WatchedRun, start: SealedCheckpoint | None
     ) -> None:
-        self._folder = folder
+        self._folder = watched.folder
         self._recipe = recipe
         self._trainer = trainer
         self._watched = watched
@@ -127,7 +147,8 @@ class TrainingSession:
     def open(cls, folder: Path, record: RunRecord, encoded: Encoded, tokenizer: Any, tell: Tell) -> "TrainingSession":
         """Builds the trainer over the base that serves, with the history until the checkpoint that it goes on from."""
         recipe = record.parsed()
-        remove_unsealed(folder / CHECKPOINTS)
+        if is_first():
+            remove_unsealed(folder / CHECKPOINTS)
         found = sealed(folder / CHECKPOINTS)
         start = found[-1] if found else None
         watched = WatchedRun(folder=folder, settings=recipe.watch, every=1, tell=tell)
@@ -145,7 +166,7 @@ class TrainingSession:
         watched.every = set_intervals(trainer, recipe, steps)
         watched.writes = trainer.is_world_process_zero()
         watched.general = general_loss(encoded.general, recipe.schedule.batch)
-        session = cls(folder, recipe, trainer, watched, start)
+        session = cls(recipe, trainer, watched, start)
         session.note(steps)
         return session
 
@@ -176,13 +197,17 @@ class TrainingSession:
         if self._watched.writes:
             update(self._folder, findings=tuple(one.words for one in findings.values()), checkpoints=self._saved())
         if "divergence" in findings:
-            update(self._folder, state="diverged")
+            if self._watched.writes:
+                update(self._folder, state="diverged")
             raise Diverged(findings["divergence"].words)
         if self._watched.writes:
             update(self._folder, state="finishing")
 
-    def finish(self, seconds: float) -> None:
-        """Takes the best checkpoint, measures it as it will serve, and writes the folder that `adapters push` takes."""
+    def finish(self, chats: Sequence[Row], seconds: float) -> None:
+        """Takes the best checkpoint, measures it as it will serve, and writes the folder that `adapters push` takes.
+
+        `chats`: rows by which replicas prove what they serve; `seconds`: that the run took.
+        """
         if not self._watched.writes:
             return
         self._watched.tell("saving")
@@ -191,7 +216,16 @@ class TrainingSession:
         load_adapter(model, self._folder / CHECKPOINTS / f"checkpoint-{step}")
         metrics = {"best_step": float(step or 0), **self._measured()}
         update(self._folder, metrics=metrics, used={"seconds": round(seconds, 1), "memory_bytes": peak_bytes()})
-        write_result(self._folder, TrainedAdapter(model=model, recipe=self._recipe, points=self._watched.points))
+        write_result(
+            self._folder,
+            TrainedAdapter(
+                model=model,
+                tokenizer=self._trainer.processing_class,
+                recipe=self._recipe,
+                points=self._watched.points,
+                chats=chats,
+            ),
+        )
         self._watched.tell("done", folder=str(self._folder), metrics=metrics)
 
     def _saved(self) -> tuple[int, ...]:
@@ -210,11 +244,41 @@ class TrainingSession:
 
 
 def load_base(recipe: TrainingRecipe) -> Any:
-    """Loads the base: on a GPU in bfloat16 where the recipe computes in it, else in float32."""
-    on_gpu = torch.cuda.is_available() and recipe.compute.precision == "bf16"
-    model = served_model(recipe.base, dtype=torch.bfloat16 if on_gpu else torch.float32)
+    """Loads the base: on a GPU in bfloat16 where the recipe computes in it, else in float32; for qlora, an unquantized
+    base as nf4. Raises ConfigError."""
+    on_gpu = torch.cuda.is_available()
+    if recipe.adapter.kind == "qlora" and not read_shape(recipe.base).quantized:
+        return nf4_base(recipe.base, on_gpu=on_gpu)
+    half = on_gpu and recipe.compute.precision == "bf16"
+    model = served_model(recipe.base, dtype=torch.bfloat16 if half else torch.float32)
     model.config.use_cache = False
     return model
+
+
+def nf4_base(folder: Path, *, on_gpu: bool) -> Any:
+    """Loads an unquantized base as nf4, doubly quantized (Dettmers et al., arXiv 2305.14314). Raises ConfigError where
+    that cannot be done here."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    if not on_gpu:
+        raise ConfigError(
+            f"{folder} is not quantized, and a CPU has no nf4.",
+            hint="Use adapter.kind: lora, or the int4 base that serves.",
+        )
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder), quantization_config=config, local_files_only=True, device_map={"": torch.cuda.current_device()}
+        )
+    except ImportError as error:
+        raise ConfigError(
+            "nf4 needs the package 'bitsandbytes'.", hint="Install it: pip install bitsandbytes."
+        ) from error
 
 
 def callbacks(recipe: TrainingRecipe, watched: WatchedRun) -> list[TrainerCallback]:
