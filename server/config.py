@@ -95,7 +95,8 @@ class EngineConfig(Settings):
 class ServerConfig(Settings):
     """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound; `adapters`:
     whether it takes any; `artifacts`: where their files come from; `limits`: what one may take; `expected_adapters`:
-    how many there will be, for `lora.max_loras: auto`. Asked to end, it finishes its requests for at most
+    how many there will be, for `lora.max_loras: auto`; `parity`: what becomes of an adapter that carries parity rows
+    and does not answer them as where it was trained. Asked to end, it finishes its requests for at most
     `drain_timeout_s` and has ended `end_timeout_s` after that, as it has `end_timeout_s` after its engine died: what
     hangs then is killed. It is ended, too, where its event loop stands still for `stall_timeout_s`."""
 
@@ -105,6 +106,7 @@ class ServerConfig(Settings):
     token: Secret | None = None
     base: BaseConfig
     adapters: bool = True
+    parity: Literal["off", "warn", "refuse"] = "refuse"
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)

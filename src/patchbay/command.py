@@ -26,6 +26,7 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.routes import app as routes
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
+    from patchbay.tuning.commands.tune import app as tune
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
@@ -41,6 +42,7 @@ def build_app() -> typer.Typer:
         "canary": canary,
         "tenants": tenants,
         "keys": keys,
+        "tune": tune,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
