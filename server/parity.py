@@ -29,20 +29,21 @@ from patchbay.server.staging import StagedAdapter
 
 _log = logging.getLogger(__name__)
 ParityMode = Literal["off", "warn", "refuse"]
-# What a check may take: tokens that are scored twice, seconds, and rows that are in the engine at a time.
+# What a check may take: tokens that are scored twice, and rows that are in the engine at a time.
 _MOST_TOKENS = 8192
-_TIME_LIMIT_S = 120.0
 _AT_A_TIME = 4
 _MOST_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ParityRules:
-    """The terms of the check. `base`: the layout of the base that serves, None where its files do not show it."""
+    """The terms of the check. `base`: the layout of the base that serves, None where its files do not show it;
+    `time_limit_s`: after so many seconds it proves nothing."""
 
     mode: ParityMode
     limits: FolderLimits
     base: BaseLayout | None = None
+    time_limit_s: float = 120
 
 
 class ParityCheck:
@@ -66,11 +67,11 @@ class ParityCheck:
         verdict = self._known.get(staged.digest)
         if verdict is None:
             try:
-                async with asyncio.timeout(_TIME_LIMIT_S):
+                async with asyncio.timeout(self._rules.time_limit_s):
                     verdict = await self._judge(lora, staged)
             except TimeoutError:
                 self._metrics.parity.labels(verdict="unproven").inc()
-                _log.warning("%s: its parity was not proven within %.0f s.", lora.name, _TIME_LIMIT_S)
+                _log.warning("%s: its parity was not proven within %.0f s.", lora.name, self._rules.time_limit_s)
                 return "not proven: the engine was too busy"
             if verdict is None:
                 return None

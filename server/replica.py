@@ -95,7 +95,7 @@ class ServingReplica:
         rules = StagingRules(config.lora.max_rank, config.limits, self._base)
         self._staging = Staging(fetcher, rules, self.metrics)
         await asyncio.to_thread(self._staging.clear)
-        parity = ParityCheck(engine.scorer, ParityRules(config.parity, config.limits, self._base), self.metrics)
+        parity = ParityCheck(engine.scorer, ParityRules(config.lora.parity, config.limits, self._base), self.metrics)
         self._slots = Slots(engine, wait_s=config.lora.wait_s, metrics=self.metrics, prove=parity.prove)
         engine.watch(self._slots.not_finite)
         self.detail = "ready"

@@ -79,7 +79,7 @@ class Evidence:
     comparison: Comparison
 
 
-def rendering_finding(file: ParityFile, replica: ServingFacts) -> Difference | None:
+def rendering_difference(file: ParityFile, replica: ServingFacts) -> Difference | None:
     """Tests what the replica makes of the rows' messages, which needs no engine: truncation, tokenizer, template.
 
     A difference there is one for every client, whatever the log-probabilities of the trainer's tokens are.
@@ -142,7 +142,7 @@ def _renders_otherwise(trained: str, served: str, *, same: bool) -> bool:
     return not same or _DATES.sub("", trained) != _DATES.sub("", served)
 
 
-def score_finding(evidence: Evidence) -> Difference:
+def score_difference(evidence: Evidence) -> Difference:
     """Names the hypothesis that explains why the log-probabilities differ, the first of those that hold.
 
     The base is tested before the adapter, since nothing of an adapter can be seen over another base. Where none holds,
@@ -161,7 +161,7 @@ def score_finding(evidence: Evidence) -> Difference:
     return found or _unknown(evidence)
 
 
-def base_finding(evidence: Evidence) -> Difference | None:
+def base_difference(evidence: Evidence) -> Difference | None:
     """Tests whether the base that serves is another than the trainer's: its own rows differ by more than noise."""
     return _merge(evidence) or _base(evidence)
 

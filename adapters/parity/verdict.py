@@ -9,9 +9,9 @@ from patchbay.adapters.parity.hypotheses import (
     Difference,
     Evidence,
     ServingFacts,
-    base_finding,
-    rendering_finding,
-    score_finding,
+    base_difference,
+    rendering_difference,
+    score_difference,
 )
 
 
@@ -33,7 +33,7 @@ class Verdict:
 
 def judge_rendering(file: ParityFile, replica: ServingFacts) -> Verdict | None:
     """Returns a refusal where the replica renders or splits the rows otherwise, None where it does not."""
-    finding = rendering_finding(file, replica)
+    finding = rendering_difference(file, replica)
     return _refused(finding, None) if finding is not None else None
 
 
@@ -42,11 +42,11 @@ def judge(file: ParityFile, replica: ServingFacts, measured: Measured) -> Verdic
     the first few alone."""
     comparison = compare(measured)
     evidence = Evidence(file, replica, measured, comparison)
-    base = base_finding(evidence)
+    base = base_difference(evidence)
     if base is not None:
         return _refused(base, comparison)
     if not comparison.within:
-        return _refused(score_finding(evidence), comparison)
+        return _refused(score_difference(evidence), comparison)
     rows = len(measured.trained)
     faint = ", and the adapter does little more" if comparison.effect <= comparison.bound else ""
     return Verdict(

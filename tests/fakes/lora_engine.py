@@ -15,7 +15,7 @@ from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
 
 class FakeScorer:
     """`server.engine.Scorer` by tables. `plain`, `adapted`: log-probabilities by the tokens; `scored`: what was asked,
-    with the adapter's name."""
+    with the adapter's name; `asked`: set from then on; `gate`: while it is cleared, answers wait."""
 
     max_length = 63
 
@@ -25,6 +25,7 @@ class FakeScorer:
         self.scored: list[tuple[tuple[int, ...], str | None]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked = asyncio.Event()
 
     def vocabulary(self) -> str:
         return "0" * 64
@@ -35,6 +36,7 @@ class FakeScorer:
 
     async def logprobs(self, ids: Sequence[int], lora: EngineLora | None) -> tuple[float, ...]:
         self.scored.append((tuple(ids), lora.name if lora else None))
+        self.asked.set()
         await self.gate.wait()
         return (self.plain if lora is None else self.adapted)[tuple(ids)]
 
