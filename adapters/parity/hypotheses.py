@@ -23,8 +23,11 @@ _SAME_SCALE = 1e-3
 _RELATED = 0.6
 # How far from 1 the ratio of the effects is where a scale explains it.
 _SCALE_SEEN = 0.15
-# What is left of the distance to another measurement where that is the one that was made.
-_EXPLAINED = 0.25
+# An adapter whose effect is this share of its trained one, or less, is not applied.
+_APPLIED = 0.25
+# How far a merged base may be from the other with its adapter: this share of what the merge explains, and no more nats
+# than this, which is what rounding anew after it costs.
+_MERGED, _MOST_MERGED = 0.15, 0.3
 # Beyond this mean difference, in nats, no rounding of the same weights explains it.
 _ANOTHER_BASE = 0.8
 _MOST_NAMED = 3
@@ -171,7 +174,7 @@ def _merge(evidence: Evidence) -> Difference | None:
     measured, comparison = evidence.measured, evidence.comparison
     trained_plain, trained = flat(measured.trained_plain), flat(measured.trained)
     served_plain, served = flat(measured.served_plain), flat(measured.served)
-    limit = max(_EXPLAINED * comparison.noise, MOST_NOISE)
+    limit = min(max(_MERGED * comparison.noise, MOST_NOISE), _MOST_MERGED)
     if comparison.noise > MOST_NOISE and apart(served_plain, trained) <= limit:
         return Difference(
             "merge",
@@ -231,7 +234,7 @@ def _scale(evidence: Evidence) -> Difference | None:
 
 def _unapplied(evidence: Evidence) -> Difference | None:
     comparison = evidence.comparison
-    if comparison.served_effect > _EXPLAINED * comparison.effect:
+    if comparison.served_effect > _APPLIED * comparison.effect:
         return None
     return Difference(
         "modules",

@@ -1,6 +1,7 @@
 """A replica whose engine is transformers and PEFT, in another precision than the trainer's: kernels that round."""
 
 import asyncio
+import copy
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +69,11 @@ class PeftScorer:
             self._unload()
             self._plain[tuple(ids)] = logprobs(self.model, ids)
         return self._plain[tuple(ids)]
+
+    def copy(self) -> "PeftScorer":
+        """Another engine with the same base, without any adapter."""
+        self._unload()
+        return PeftScorer(copy.deepcopy(self.model), self.tokenizer)
 
     def _with(self, folder: Path) -> Any:
         if self._adapted is None or self._adapted[0] != folder:

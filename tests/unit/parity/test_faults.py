@@ -150,6 +150,54 @@ def test_a_planted_fault_is_served_or_called_by_another_name(
     assert f": {cause}: " in words, words
 
 
+def applied_by(factor: float) -> Callable[[Workshop, Path], PeftScorer]:
+    def plant(workshop: Workshop, folder: Path) -> PeftScorer:
+        workshop.write(folder, demo_rows("safety", _ROWS))
+        scorer = workshop.scorer.copy()
+        scorer.factor = factor
+        return scorer
+
+    return plant
+
+
+def merged_at_the_trainers(workshop: Workshop, folder: Path) -> PeftScorer:
+    merged = PeftModel.from_pretrained(copy.deepcopy(workshop.trainer), str(folder)).merge_and_unload()
+    workshop.write(folder, demo_rows("safety", _ROWS), base=merged)
+    return workshop.scorer
+
+
+def another_base(workshop: Workshop, folder: Path) -> PeftScorer:
+    workshop.write(folder, demo_rows("safety", _ROWS))
+    torch.manual_seed(0)
+    other = workshop.scorer.copy()
+    for parameter in parameters_of_blocks(other.model):
+        torch.nn.init.normal_(parameter, std=0.05)
+    return other
+
+
+def short_context(workshop: Workshop, folder: Path) -> PeftScorer:
+    workshop.write(folder, demo_rows("safety", _ROWS))
+    scorer = workshop.scorer.copy()
+    scorer.max_length = 15
+    return scorer
+
+
+MORE: dict[str, tuple[Callable[[Workshop, Path], PeftScorer], str]] = {
+    "an engine that halves every scale": (applied_by(0.5), "scale: the adapter's effect here is 0."),
+    "an engine that applies nothing": (applied_by(0.0), "modules: the adapter moves what the base says by 0.000"),
+    "a trainer whose base was merged": (merged_at_the_trainers, "merge: the trainer's base gave"),
+    "a base with other weights": (another_base, "another base model (the same files by their digest)"),
+    "a context shorter than a row": (short_context, "and this replica takes 15"),
+}
+
+
+@pytest.mark.parametrize("fault", MORE)
+def test_another_fault_is_served_or_told_in_other_words(workshop: Workshop, tmp_path: Path, fault: str) -> None:
+    folder = Path(shutil.copytree(ADAPTERS / "safety", tmp_path / "adapter"))
+    plant, words = MORE[fault]
+    assert words in workshop.refusal(folder, scorer=plant(workshop, folder))
+
+
 def test_a_sound_adapter_is_refused(workshop: Workshop, adapter: tuple[Path, str]) -> None:
     folder, task = adapter
     workshop.write(folder, demo_rows(task, _ROWS))
