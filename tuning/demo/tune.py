@@ -64,9 +64,9 @@ def train_adapter(
     return model
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Writes a PEFT folder, in bfloat16, that names the base and no path."""
-    model.peft_config["default"].base_model_name_or_path = BASE_NAME
+def save_adapter(model: PeftModel, folder: Path, base_name: str = BASE_NAME) -> None:
+    """Writes a PEFT folder, in bfloat16, that names the base by `base_name` and no path."""
+    model.peft_config["default"].base_model_name_or_path = base_name
     model.to(torch.bfloat16).save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     (folder / ADAPTER_WEIGHTS).chmod(FILE_MODE)
