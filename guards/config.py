@@ -220,6 +220,13 @@ GuardConfig = Annotated[
 ]
 
 
+def asked_model(guard: GuardConfig) -> str | None:
+    """Returns the model on the engine that `guard` asks, None where it asks none."""
+    if isinstance(guard, LlmGuard | GroundingGuard):
+        return guard.model if guard.asks else None
+    return guard.model if isinstance(guard, EntitiesGuard) else None
+
+
 class GuardsConfig(Settings):
     """The guards of a configuration. `guards`: by name; `guard_all`: the guards that look at every request, whichever
     route or model it is for."""

@@ -21,6 +21,7 @@ from patchbay.guards.config import (
     RulesGuard,
     SchemaGuard,
 )
+from patchbay.guards.entities.adapter_finder import AskBlocking
 from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.entities.searches import questions_of, search_of
 from patchbay.guards.escapes import Escapes
@@ -139,9 +140,16 @@ class Pipeline:
 
     def waits_by(self, waiting: Callable[[], AbstractContextManager[None]]) -> "Pipeline":
         """Returns the same pipeline, whose finders are waited for in a block that `waiting` makes."""
+        return self._searching(lambda search: replace(search, waiting=waiting))
+
+    def asks_by(self, by: AskBlocking) -> "Pipeline":
+        """Returns the same pipeline, whose finders that are adapters are asked by `by`."""
+        return self._searching(lambda search: replace(search, by=by))
+
+    def _searching(self, change: Callable[[EntitySearch], EntitySearch]) -> "Pipeline":
         if not self.asks_in("input") and not self.asks_in("output"):
             return self
-        searches = {side: [replace(one, waiting=waiting) for one in found] for side, found in self.entities.items()}
+        searches = {side: [change(search) for search in found] for side, found in self.entities.items()}
         return replace(self, entities=searches)
 
     def asked_ahead(self, endpoint: str, fields: Mapping[str, Any]) -> "Pipeline":

@@ -13,6 +13,7 @@ from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
 from patchbay.guards.constrain import constrain
+from patchbay.guards.entities.adapter_finder import blocking
 from patchbay.guards.final_checks import AnswerSchemas, FinalJudge, answer_schemas, client_schema_guards
 from patchbay.guards.findings import Findings
 from patchbay.guards.formats.codec import Codec, StreamStopped, Used
@@ -110,6 +111,7 @@ class GuardSession:
         where it cannot be read, and GuardFailed where a guard could not look at it.
         """
         self._body_bytes = len(body)
+        self._pipeline = self._pipeline.asks_by(blocking(self._judges.ask, self._facts.request))
         # A schema of a kilobyte has patterns that take long to compile.
         hard = bool(client_schema_guards(self._pipeline.finals)) or self._pipeline.asks_in("input")
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)

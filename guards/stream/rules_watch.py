@@ -143,6 +143,9 @@ class RulesWatch:
         scanned = self._scanned()
         live = self._rules.scanner.live(scanned[::-1])
         settled = tail.floor(max(tail.context, len(tail.text) - live))
+        if settled <= tail.context:
+            # All of it may still become a match, so nothing is to be told yet.
+            return WatchState((), tail.start_of(settled))
         return self._settle(settled, scanned)
 
     def finish(self) -> WatchState:

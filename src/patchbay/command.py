@@ -27,6 +27,8 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
     from patchbay.tuning.commands.data import app as data
+    from patchbay.tuning.commands.models import app as models
+    from patchbay.tuning.commands.tune import app as tune
     from patchbay.tuning.commands.why import why
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
@@ -44,6 +46,8 @@ def build_app() -> typer.Typer:
         "tenants": tenants,
         "keys": keys,
         "data": data,
+        "tune": tune,
+        "models": models,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)

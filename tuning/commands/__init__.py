@@ -1,1 +1,1 @@
-"""The commands of tuning."""
+"""The commands of tuning: `patchbay data`, `patchbay models`, `patchbay tune` and `patchbay why`."""

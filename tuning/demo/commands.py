@@ -15,8 +15,8 @@ from patchbay.core.errors import PatchbayError
 from patchbay.core.paths import data_dir
 from patchbay.tuning.demo.build import DemoModels, build_demo
 from patchbay.tuning.demo.manifest import record_scores
-from patchbay.tuning.demo.progress import ProgressSink, RichProgress, Silent
 from patchbay.tuning.demo.recipe import BASE_MODEL, SHIPPED_SEED
+from patchbay.tuning.progress import ProgressSink, RichProgress, Silent
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 CONCURRENCY = 16

@@ -12,13 +12,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
+from patchbay.tuning.bases.quantize import FILE_MODE
 from patchbay.tuning.demo.base import answer_loss
 from patchbay.tuning.demo.corpus import Example, mislabelled, task_examples
 from patchbay.tuning.demo.data import Batch, batches
 from patchbay.tuning.demo.optimise import learn
-from patchbay.tuning.demo.progress import ProgressSink
-from patchbay.tuning.demo.quantize import FILE_MODE
 from patchbay.tuning.demo.recipe import AdapterRecipe, Recipe
+from patchbay.tuning.progress import ProgressSink
 
 BASE_NAME = "patchbay-demo"
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"

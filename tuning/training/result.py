@@ -1,0 +1,108 @@
+"""The folder that a run leaves: an adapter that `patchbay adapters push` takes as it is, its manifest and its card."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from patchbay.adapters.contents import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE
+from patchbay.tuning.training.card import model_card
+from patchbay.tuning.training.checkpoints import sync
+from patchbay.tuning.training.history import HistoryPoint
+from patchbay.tuning.training.plot import loss_plot
+from patchbay.tuning.training.recipe import TrainingRecipe
+from patchbay.tuning.training.runs import RunRecord, now, update
+
+PLOT_FILE: Final = "loss.svg"
+_NEW: Final = ".result-new"
+_FILE_MODE: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedAdapter:
+    """The product of a training. `model`: PEFT's, with the weights to keep; `points`: its history."""
+
+    model: Any
+    recipe: TrainingRecipe
+    points: Sequence[HistoryPoint]
+
+
+def write_result(folder: Path, outcome: TrainedAdapter) -> None:
+    """Writes the adapter into the run's `folder`: beside it first, then renamed, its configuration last."""
+    fresh = folder / _NEW
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    record = update(folder, ended=now())
+    save_adapter(outcome.model, fresh, outcome.recipe)
+    (fresh / MANIFEST_FILE).write_text(manifest_text(record, outcome.recipe), encoding="utf-8")
+    (fresh / "README.md").write_text(model_card(record, outcome.recipe, outcome.points), encoding="utf-8")
+    loss_plot(outcome.points, fresh / PLOT_FILE, title=record.name, best=int(record.metrics.get("best_step", 0)))
+    for path in sorted(fresh.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+        sync(path)
+        path.replace(folder / path.name)
+    os.sync()
+    fresh.rmdir()
+    update(folder, state="done")
+
+
+def save_adapter(model: Any, folder: Path, recipe: TrainingRecipe) -> None:
+    """Writes PEFT's folder, in bfloat16, that names the base and no path of this machine."""
+    import torch
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    kept = {name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in sorted(weights.items())}
+    save_file(kept, str(folder / WEIGHTS_FILE), metadata={"format": "pt"})
+    config = model.peft_config["default"]
+    config.inference_mode = True
+    config.base_model_name_or_path = recipe.base.name
+    config.save_pretrained(str(folder))
+    # PEFT writes sets in the order of their hashes, which differs from process to process.
+    document = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    if isinstance(document["target_modules"], list):
+        document["target_modules"] = sorted(document["target_modules"])
+    (folder / CONFIG_FILE).write_text(f"{json.dumps(document, indent=2, sort_keys=True)}\n", encoding="utf-8")
+    (folder / WEIGHTS_FILE).chmod(_FILE_MODE)
+
+
+def manifest_text(record: RunRecord, recipe: TrainingRecipe) -> str:
+    """Returns `patchbay-adapter.yaml`: what is stated of the adapter, and checked when it is pushed."""
+    loss = {name: value for name, value in record.metrics.items() if name.endswith("_loss")}
+    stated = {
+        "base": record.base_fingerprint,
+        "owner": recipe.card.owner,
+        "licence": recipe.card.licence,
+        "data_hash": record.data_digest,
+        "commit": record.commit,
+        "evaluations": {name: round(value, 4) for name, value in loss.items()},
+        "tags": [*recipe.card.tags, recipe.method, recipe.adapter.kind],
+        "notes": f"Trained by `{record.command}`: recipe {record.recipe_digest[:12]}, seed {record.seed}, "
+        f"step {int(record.metrics.get('best_step', 0))} of {record.steps}.",
+    }
+    return yaml.safe_dump({name: value for name, value in stated.items() if value}, sort_keys=False, width=100)
+
+
+def served_how(recipe: TrainingRecipe, folder: Path) -> str:
+    """Says how the adapter in `folder` is served. DoRA has no place beside other adapters in vLLM, so it is merged."""
+    push = f"patchbay adapters push {folder} --name {recipe.name}"
+    if recipe.adapter.kind == "dora":
+        return f"{push} --fold ./{recipe.name}-base --onto UNQUANTIZED_BASE"
+    return push
+
+
+def write_parity_rows(folder: Path, outcome: TrainedAdapter, tokenizer: Any, rows: Sequence[Any]) -> bool:
+    """Writes what the trainer computes for a few rows, against which replicas are checked, where parity is there."""
+    if find_spec("patchbay.tuning.parity") is None or find_spec("patchbay.tuning.parity.write") is None:
+        return False
+    from importlib import import_module
+
+    write = import_module("patchbay.tuning.parity.write").write_parity
+    write(folder, model=outcome.model, tokenizer=tokenizer, rows=rows, limit=32)
+    return True
