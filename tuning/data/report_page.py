@@ -3,10 +3,11 @@
 import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from patchbay.core.distribution import translated_imports
-from patchbay.tuning.data.findings import CHECKS, LEVELS, CheckReport
+from patchbay.tuning.data.findings import CHECKS, LEVELS, CheckReport, Level
 from patchbay.tuning.data.report_text import verdict
 
 _STYLE: Final = """
@@ -23,6 +24,7 @@ code { overflow-wrap: anywhere; }
 """
 _BAR: Final = "#3b6ea5"
 _LIMIT: Final = "#c0392b"
+_COLOURS: Final[Mapping[Level, str]] = MappingProxyType({"error": "#c0392b", "warning": "#d9a441", "info": "#8a99a8"})
 _MOST_BARS: Final = 12
 
 
@@ -56,8 +58,9 @@ def plots(report: CheckReport) -> Iterator[str]:
         ("sources", facts.sources),
         ("found by guards", facts.found_kinds),
     ):
-        if counts:
-            yield _bars(title, counts)
+        # One bar says nothing that the summary does not.
+        if len(counts) > 1 or (counts and title == "findings"):
+            yield _bars(title, counts, report if title == "findings" else None)
 
 
 def _histogram(values: Sequence[int], limit: int | None, what: str) -> str:
@@ -73,32 +76,42 @@ def _histogram(values: Sequence[int], limit: int | None, what: str) -> str:
         return _svg(figure)
 
 
-def _bars(title: str, counts: Mapping[str, int]) -> str:
+def _bars(title: str, counts: Mapping[str, int], report: CheckReport | None = None) -> str:
+    """Draws bars. `report`: where they are its findings, whose colours are of their levels."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])[:_MOST_BARS]
-    with _axes(title) as (figure, axes):
+    colours = [_colour(name, report) for name, _ in ordered]
+    with _axes(title, 1.0 + 0.26 * max(3, len(ordered))) as (figure, axes):
         names = [name if len(name) <= 24 else f"{name[:23]}…" for name, _ in ordered]
         places = range(len(ordered))
-        bars = axes.barh(places, [count for _, count in ordered], color=_BAR)
+        bars = axes.barh(places, [count for _, count in ordered], color=colours, height=0.7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         # Not as mathematics, which a dollar sign in a label would begin.
         axes.set_yticks(places, labels=[name.replace("$", r"\$") for name in names])
-        axes.invert_yaxis()
+        axes.set_ylim(max(3, len(ordered)) - 0.5, -0.5)
         axes.bar_label(bars, padding=3, fontsize=8)
         axes.margins(x=0.12)
         return _svg(figure)
 
 
+def _colour(check: str, report: CheckReport | None) -> str:
+    if report is None:
+        return _BAR
+    return next(_COLOURS[level] for level in LEVELS if report.findings.counts[check, level])
+
+
 class _axes:  # noqa: N801 - a context manager, as contextlib's are
     """Makes a figure with one title, closed after the block."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, height: float = 3.0) -> None:
         self._title = title
+        self._height = height
 
     def __enter__(self) -> tuple[Any, Any]:
         with translated_imports():
             from matplotlib.figure import Figure
 
         # A figure of its own, without pyplot: that keeps state for a whole process, and looks for a screen.
-        figure = Figure(figsize=(5.2, 3.0), layout="constrained")
+        figure = Figure(figsize=(5.2, self._height), layout="constrained")
         axes = figure.subplots()
         axes.set_title(self._title, fontsize=11, loc="left")
         axes.spines[["top", "right"]].set_visible(False)

@@ -56,7 +56,7 @@ def test_all_planted_dirt_is_found_at_its_line_and_little_else(said: Said, proje
             # A contradiction is nearly the same as what it contradicts.
             assert planted <= at[kind] <= planted | made.truth["contradictions"]
         else:
-            assert (kind, at[kind]) == (kind, planted)
+            assert (kind, at[kind]) == (kind, set(planted))
     assert at.keys() <= made.truth.keys()
     assert report["languages"]["en"] > 380
 
@@ -137,7 +137,7 @@ def test_a_suite_in_yaml_is_read(run: Run, project: Path) -> None:
 
 def test_the_page_is_whole_also_where_labels_hold_what_html_and_mathematics_mean(guards: TextGuards) -> None:
     page = report_html(checked(guards, *[(f"question {n}", "<b>$x$ & $") for n in range(9)], source="a$b$"))
-    assert page.count("<svg") == page.count("</svg>") >= 3
+    assert page.count("<svg") == page.count("</svg>") == 2
     assert "<b>" not in page
 
 
