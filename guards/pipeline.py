@@ -91,7 +91,7 @@ class Pipeline:
             for part in self.parts
             if isinstance(part.config, RulesGuard | EntitiesGuard)
             and part.config.mask.stable == "session"
-            and (part.action == "mask" or (not part.dry_run and part.config.masks(part.action)))
+            and "mask" in part.actions
         ]
 
     @cached_property
@@ -242,6 +242,11 @@ class Guards:
         """The guards that ask a judge."""
         return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard) and guard.asks]
 
+    def actions(self, part: Part) -> Mapping[str, Action]:
+        """Returns what a part of a pipeline does about each of its rules, by the rule's name."""
+        given = {} if part.overridden else self._actions[part.name]
+        return {rule.name: given.get(rule.name, part.action) for rule in self._rules[part.name]}
+
     def names(self, route: Collection[str]) -> tuple[str, ...]:
         """Returns the guards of a route that names `route`, those for all routes first, each once."""
         if not route:
@@ -287,10 +292,10 @@ class Guards:
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}
         for part in parts:
-            given = {} if part.overridden else self._actions[part.name]
+            actions = self.actions(part)
             allowed = part.config.allow.allowed if isinstance(part.config, RulesGuard) else None
             for rule in self._rules[part.name]:
-                action = given.get(rule.name, part.action)
+                action = actions[rule.name]
                 # A rule that several guards name belongs to the one whose action is the strongest.
                 known = rules.get(rule.name)
                 if known is None or _STRENGTH[action] > _STRENGTH[known.action]:
@@ -321,24 +326,30 @@ def compile_guards(
                 raise ConfigError(f"There is no guard '{name}' under 'guards' ({meant(name, config.guards)}).")
         pipeline = guards.pipeline(names, "")
         if pipeline is not None:
-            check_masks(pipeline.parts, guards.rules)
+            check_masks(pipeline.parts, {part.name: guards.actions(part) for part in pipeline.parts})
     return guards
 
 
-def check_masks(parts: Sequence[Part], rules: Mapping[str, Sequence[Rule]]) -> None:
+def check_masks(parts: Sequence[Part], actions: Mapping[str, Mapping[str, Action]]) -> None:
     """Raises ConfigError where a guard masks only what another one of the same route takes out of prompts before.
 
-    `parts`: the guards of a route; `rules`: those of all guards.
+    `parts`: the guards of a route; `actions`: what each does about its rules, by their names.
     """
-    for masking in (part for part in parts if part.action == "mask"):
-        names = {rule.name for rule in rules[masking.name]}
-        for other in (part for part in parts if part.action == "redact" and "input" in part.config.on):
-            if names and names <= {rule.name for rule in rules[other.name]}:
+    for masking in parts:
+        masked = _done(actions[masking.name], "mask")
+        for other in (part for part in parts if "input" in part.config.on):
+            if masked and masked <= _done(actions[other.name], "redact"):
+                place = "action" if masking.action == "mask" else "rules"
                 raise ConfigError(
-                    f"'guards.{masking.name}.action': the guard '{masking.name}' masks in prompts what '{other.name}' "
+                    f"'guards.{masking.name}.{place}': the guard '{masking.name}' masks in prompts what '{other.name}' "
                     "redacts there, so nothing is left to mask. "
                     f"Write `on: [output]` at 'guards.{other.name}', or let one route not have both."
                 )
+
+
+def _done(actions: Mapping[str, Action], action: Action) -> frozenset[str]:
+    """Returns the names of the rules about which `action` is done."""
+    return frozenset(name for name, own in actions.items() if own == action)
 
 
 def _classifier() -> "InjectionClassifier":
