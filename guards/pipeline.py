@@ -185,10 +185,13 @@ class Pipeline:
         watches = (WordsWatch(words, part.name, part.action) for words, part in self.words[side])
         return any(watch.feed(text).spans or watch.finish().spans for watch in watches)
 
-    def watches(self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
+    def watches(
+        self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool, lead: str = ""
+    ) -> list[TextWatch]:
         """Returns new detectors for one text. `system_prompt`: its automaton, where a guard protects it; `escaped`:
-        whether the text is inside JSON. Those of `entities` block."""
-        watches = self._plain_watches(side, escaped=escaped)
+        whether the text is inside JSON; `lead`: what stands before it, such as the key of a value. Those of `entities`
+        block."""
+        watches = self._plain_watches(side, escaped=escaped, lead=lead)
         if watches:
             watches.append(EncodedWatch(lambda: self._plain_watches(side, escaped=False)))
         watches += [EntityWatch(search, escaped=escaped) for search in self.entities[side]]
@@ -196,11 +199,11 @@ class Pipeline:
             watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
         return watches
 
-    def _plain_watches(self, side: Side, *, escaped: bool) -> list[TextWatch]:
+    def _plain_watches(self, side: Side, *, escaped: bool, lead: str = "") -> list[TextWatch]:
         watches: list[TextWatch] = []
         rules = self.rules[side]
         if rules is not None:
-            watches.append(EscapedWatch(RulesWatch(rules, escaped=escaped), escaped=escaped))
+            watches.append(EscapedWatch(RulesWatch(rules, escaped=escaped, lead=lead), escaped=escaped))
         watches += [
             EscapedWatch(WordsWatch(words, part.name, part.action, escaped=escaped), escaped=escaped)
             for words, part in self.words[side]
