@@ -1,10 +1,14 @@
 """Keys of JSON that is read string by string: they name their values, as they do in a text of JSON."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from patchbay.core.offload import Offload
 from patchbay.core.settings import parse_settings
@@ -13,6 +17,7 @@ from patchbay.guards.judges.judge import JudgeFailed, TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.guards.session import GuardSession
+from patchbay.guards.stream.channel import Channel
 from patchbay.router.cli.guard_texts import texts_of_line
 
 KEY = "q7Zt4Xw9Lk2Vb8Nc6Md3"
@@ -110,3 +115,43 @@ def test_a_field_of_a_data_set_does_not_name_its_value(guards: Guards, tmp_path:
         states = [*(watch.feed(piece) for piece in text.pieces), watch.finish()]
         found += [(text.place, span.start, span.end) for state in states for span in state.spans]
     assert found == [("a.ssn", 0, 9)]
+
+
+def redacted(guards: Guards, *pieces: str) -> str:
+    pipeline = guards.pipeline((), "") or pytest.fail("it has guards")
+    channel = Channel(pipeline.watches("output", None, escaped=False), lambda span: f"[{span.kind}]")
+    return "".join([*(channel.feed(piece).text for piece in pieces), channel.finish().text])
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        ("536228714 is my SSN", "[SSN] is my SSN"),
+        ("536228714 IS MY SSN.", "[SSN] IS MY SSN."),
+        ("536228714 (SSN)", "[SSN] (SSN)"),
+        ("536228714 = social security number", "[SSN] = social security number"),
+        ("536228714, is the  SSN", "536228714, is the  SSN"),
+        ("536228714 is my order, and no SSN", "536228714 is my order, and no SSN"),
+        ("536228714\nSSN", "536228714\nSSN"),
+        (f"api_keys: [{KEY}, x{KEY}]", "api_keys: [[SECRET], [SECRET]]"),
+        (f"API_KEYS={KEY},x{KEY},y{KEY}", "API_KEYS=[SECRET],[SECRET],[SECRET]"),
+        (f"tokens:\n  - {KEY}\n  - x{KEY}", "tokens:\n  - [SECRET]\n  - [SECRET]"),
+        (f"api_key: {KEY}\nname: x{KEY}", f"api_key: [SECRET]\nname: x{KEY}"),
+    ],
+)
+def test_a_word_after_a_number_and_a_name_of_a_list_name_nothing(guards: Guards, text: str, out: str) -> None:
+    assert redacted(guards, text) == out
+
+
+WORDS = st.sampled_from(
+    ["536228714", " ", "is", "my", "SSN", "s", "social", "security", "number", "(", " is my ", ",", ".", "\n", "=", "a"]
+)
+
+
+@drawn(words=st.lists(WORDS, max_size=14), places=st.lists(st.integers(0, 100), max_size=8))
+@settings(deadline=None, max_examples=300)
+def test_what_is_named_after_it_depends_on_the_cuts(guards: Guards, words: list[str], places: list[int]) -> None:
+    text = "".join(words)
+    edges = sorted({0, len(text), *(place % (len(text) + 1) for place in places)})
+    pieces = [text[start:end] for start, end in pairwise(edges)]
+    assert redacted(guards, *pieces) == redacted(guards, text)
