@@ -33,6 +33,7 @@ from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.automaton_cache import AutomatonCache
+from patchbay.guards.stream.broken_watch import BrokenWatch, may_be_broken
 from patchbay.guards.stream.encoded_watch import EncodedWatch, may_be_encoded
 from patchbay.guards.stream.entity_watch import EntitySearch, EntityWatch
 from patchbay.guards.stream.escaped_watch import EscapedWatch
@@ -177,7 +178,7 @@ class Pipeline:
     def may_match(self, side: Side, text: str) -> bool:
         """Whether a rule may match in `text`, which is not inside JSON, or a denied word does. Much cheaper than
         `watches`, and without regard to validators; what is encoded may be anything."""
-        if may_be_encoded(text) or Escapes(in_json=False).may_begin_in(text):
+        if may_be_encoded(text) or may_be_broken(text) or Escapes(in_json=False).may_begin_in(text):
             return True
         rules = self.rules[side]
         if rules is not None and rules.may_match(fold(text)):
@@ -193,11 +194,22 @@ class Pipeline:
         block."""
         watches = self._plain_watches(side, escaped=escaped, lead=lead)
         if watches:
-            watches.append(EncodedWatch(lambda: self._plain_watches(side, escaped=False)))
+            watches += self._decoding_watches(lambda: self._within_encoded(side))
         watches += [EntityWatch(search, escaped=escaped) for search in self.entities[side]]
         if side == "output" and system_prompt is not None:
             watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
         return watches
+
+    def _within_encoded(self, side: Side) -> list[TextWatch]:
+        """Returns what looks at a decoded text: it may be an encoding once more, and no further."""
+        return [
+            *self._plain_watches(side, escaped=False),
+            *self._decoding_watches(lambda: self._plain_watches(side, escaped=False)),
+        ]
+
+    @staticmethod
+    def _decoding_watches(make: Callable[[], Sequence[TextWatch]]) -> list[TextWatch]:
+        return [EncodedWatch(make), BrokenWatch(make)]
 
     def _plain_watches(self, side: Side, *, escaped: bool, lead: str = "") -> list[TextWatch]:
         watches: list[TextWatch] = []
