@@ -67,14 +67,9 @@ class EntitiesGuard(GuardBase):
     mask: MaskConfig = MaskConfig()
 
     @property
-    def actions_used(self) -> AbstractSet[ActionName]:
-        """The actions that the guard does for anybody: its kinds' own, and those of tenants."""
-        own = {self.action if action is None else action for action in self.kinds.values()}
-        return own | {one.action for one in self.tenants.values() if one.action is not None}
-
-    def masks(self, action: ActionName) -> bool:
-        """Says whether anything is masked, where the guard's own action is `action`."""
-        return action == "mask" or "mask" in self.kinds.values()
+    def own_actions(self) -> AbstractSet[ActionName]:
+        """The actions of the guard's kinds: their own, or the guard's."""
+        return {self.action if action is None else action for action in self.kinds.values()}
 
     def actions_by_kind(self, action: ActionName, *, overridden: bool) -> Mapping[str, ActionName]:
         """Returns what is done about each kind. `action`: the guard's, for one tenant; `overridden`: whether it counts
