@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 
 from patchbay.tuning.demo.corpus import Example, Message
-from patchbay.tuning.demo.score import TIMEOUT_S, ScoredEndpoint, first_of
+from patchbay.tuning.demo.score import ScoredEndpoint, first_of
 
 _AT_A_TIME = 8
+# A base that was told nothing writes on and on, which takes minutes on a busy machine.
+_TIMEOUT_S = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class ScoredRows:
         return asyncio.run(self._share(url, model, shots))
 
     async def _share(self, url: str, model: str, shots: int) -> float:
-        async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S) as client:
             endpoint = ScoredEndpoint(client, _AT_A_TIME)
             try:
                 async with asyncio.TaskGroup() as group:
