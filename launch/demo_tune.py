@@ -52,7 +52,7 @@ def demo_tune(
     check_engine()
     try:
         folder.mkdir(parents=True)
-        summary = _Walk(folder.resolve(), Size(rows=rows, steps=steps, examples=examples), quiet=as_json).run()
+        summary = _Walk(folder.resolve(), WalkSize(rows=rows, steps=steps, examples=examples), quiet=as_json).run()
     except FileExistsError:
         raise typer.Exit(
             fail(PatchbayError(f"{folder} is there already.", hint="Name a new folder with --folder, or remove it."))
@@ -66,7 +66,7 @@ def demo_tune(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class WalkSize:
     """The size of a walk. `rows`: raw tickets; `steps`: of training; `examples`: held-out tickets that are asked."""
 
     rows: int
@@ -89,7 +89,7 @@ class _Walk:
     """One walk. `failed`: what did not come out as it should, in words."""
 
     folder: Path
-    size: Size
+    size: WalkSize
     quiet: bool
     seconds: dict[str, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbay.launch.demo_tune import Size
+from patchbay.launch.demo_tune import WalkSize
 from patchbay.launch.demo_tune_score import is_right, read_rows
 from tests.unit.demo.endpoint import Reply, said, serving
 
@@ -63,6 +63,6 @@ def test_held_out_rows_are_asked_after_the_shown_examples(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("steps", [20, 24, 60, 200])
 def test_the_training_is_killed_after_a_checkpoint_and_before_its_end(steps: int) -> None:
-    size = Size(rows=600, steps=steps, examples=8)
+    size = WalkSize(rows=600, steps=steps, examples=8)
     assert 2 * size.every < size.killed_at < steps
     assert size.killed_at < 3 * size.every
