@@ -84,6 +84,7 @@ class RunProgress:
     def _begin(self, event: Event, at: float) -> None:
         self.step = self.first = event["step"]
         self.steps, self.stage, self._began = event["steps"], "training", at
+        self.tokens *= event.get("processes", 1)
 
     def _rows(self, event: Event, _at: float) -> None:
         self.tokens = event["tokens"] / max(1, event["train"]) * self._rows_of_a_step
@@ -124,7 +125,7 @@ class Display:
         if self._console.is_terminal:
             self._live.update(self.view(at))
         elif event["event"] in ("evaluation", "warning", "saving", "began"):
-            self._console.print(self._line(event), markup=False, highlight=False)
+            self._console.print(self._line(event), markup=False, highlight=False, soft_wrap=True)
 
     def view(self, at: float) -> RenderableType:
         """Draws the run as it stands at the time `at`."""
