@@ -132,8 +132,8 @@ class Display:
         progress = self._progress
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=progress.steps or None, completed=progress.step, width=30, pulse=not progress.steps)
-        head.add_row(Text(self._name, style="bold"), bar, f"{progress.step}/{progress.steps}", self._facts(at))
-        lines: list[RenderableType] = [head]
+        head.add_row(Text(self._name, style="bold"), bar, f"{progress.step}/{progress.steps}")
+        lines: list[RenderableType] = [head, Text(self._facts(at))]
         if progress.losses:
             lines.append(Text(curve(smoothed(progress.losses)), style="cyan"))
         lines += [Text(f"! {words}", style="yellow") for words in progress.warnings]
