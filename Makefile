@@ -10,6 +10,9 @@ setup: ## Make .venv with all that is needed; skips what is there. TARGET=gpu fo
 demo: setup ## Serve the demo: a small int4 base, six adapters, an OpenAI endpoint on port 8080.
 	@$(BIN)/patchbay demo up
 
+tune-demo: setup ## Take raw, dirty tickets to a proven revision of a real base, in about ten minutes. TUNE="--steps 40" for less.
+	@$(BIN)/patchbay demo tune --folder build/tune-demo-$$(date +%H%M%S) $(TUNE)
+
 test: setup services ## Run every test, those on the real engine included.
 	@$(BIN)/python -m pytest -m engine
 	@$(BIN)/python -m pytest -m "not engine" --numprocesses 2 --dist loadfile
@@ -99,4 +102,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios presidio guards-measure load chaos clients attack faults soak scale bases lock clean
+.PHONY: help setup demo tune-demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios presidio guards-measure load chaos clients attack faults soak scale bases lock clean

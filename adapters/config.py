@@ -42,17 +42,28 @@ class SigningConfig(Settings):
     public_keys: tuple[ConfigPath, ...] = ()
 
 
+class DataConfig(Settings):
+    """The configuration of what revisions say of their data.
+
+    `require_known`: refuse a revision whose `data_hash` names no data set of the registry.
+    """
+
+    require_known: bool = False
+
+
 class RegistryConfig(Settings):
     """The configuration of the registry and of what goes into it.
 
     `url`: a database as SQLAlchemy writes it, `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DB`; `keep_warm_s`:
-    how long the revision that a promotion replaced stays on the replicas, ready for a rollback; `limits`: what an
+    how long the revision that a promotion replaced stays on the replicas, ready for a rollback; `data`: what
+    revisions must say of their data; `limits`: what an
     adapter's folder may take; `sources`: whom fetches may reach, and what they may take.
     """
 
     url: Secret = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
     signing: SigningConfig = SigningConfig()
+    data: DataConfig = DataConfig()
     limits: FolderLimits = FolderLimits()
     sources: SourcesConfig = SourcesConfig()
     keep_warm_s: float = Field(default=600, ge=0)

@@ -1,8 +1,8 @@
 """The choice of an adapter's own files among all that a source holds, by their names alone. Pure.
 
-An adapter's own files are those that are read or kept: its configuration, its weights, its manifest, its signature, its
-tokenizer and its documents, all in one folder. Whatever else a trainer leaves there is never loaded, so it is left out
-and named, and refuses nothing.
+An adapter's own files are those that are read or kept: its configuration, its weights, its manifest, its parity
+file, its signature, its tokenizer and its documents, all in one folder. Whatever else a trainer leaves there is never
+loaded, so it is left out and named, and refuses nothing.
 """
 
 import re
@@ -22,6 +22,7 @@ TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 TEMPLATE_FILE = "chat_template.jinja"
+PARITY_FILE = "patchbay-parity.json"
 # The most names of what is left out that are told.
 MOST_NAMED = 200
 _OWN = frozenset(
@@ -34,6 +35,7 @@ _OWN = frozenset(
         TOKENIZER_CONFIG_FILE,
         SPECIAL_TOKENS_FILE,
         TEMPLATE_FILE,
+        PARITY_FILE,
         "added_tokens.json",
         "merges.txt",
         "tokenizer.model",

@@ -21,6 +21,7 @@ from patchbay.adapters.config import SigningConfig
 from patchbay.adapters.contents import MOST_NAMED, TOKENIZER_FILE
 from patchbay.adapters.digest import folder_hashes
 from patchbay.adapters.manifest import read_manifest
+from patchbay.adapters.parity.reading import read_parity
 from patchbay.adapters.sandbox.bounds import Stop, Task
 from patchbay.adapters.sandbox.process import run
 from patchbay.adapters.signing import verify_folder
@@ -117,6 +118,7 @@ def inspect_task(work: Mapping[str, Any], trials: Trials) -> Any:
         hashes = folder_hashes(form.folder)
         summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits, trials=trials)
         manifest = read_manifest(form.folder, base=base, limits=limits)
+        read_parity(form.folder, vocabulary=base.tokenizer.size if base is not None and base.tokenizer else None)
         signer = verify_folder(form.folder, signing)
     inspected = Inspected(
         folder=str(form.folder),

@@ -8,7 +8,7 @@ the same base are the same revision.
 import dataclasses
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from patchbay.adapters.artifacts.store import ArtifactStore
@@ -16,6 +16,7 @@ from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.config import MAX_RANK, RegistryConfig
 from patchbay.adapters.digest import digest_of
 from patchbay.adapters.inspection import Inspected, Requirements, inspect
+from patchbay.adapters.lineage import link_data
 from patchbay.adapters.sandbox.bounds import Stop
 from patchbay.adapters.sources.authority import Authority, shown_source
 from patchbay.adapters.sources.fetch import Terms, obtain
@@ -51,7 +52,8 @@ class Pushed:
     """The result of a push.
 
     `created`: whether the revision is new; `stored`: how many files the store did not have before; `left_out`: what the
-    source holds beside the adapter; `changes`: what was changed of its files, in words.
+    source holds beside the adapter; `changes`: what was changed of its files, in words; `data`: the data set that its
+    `data_hash` names, `tickets@3`; `warnings`: what is odd and was no reason to refuse it.
     """
 
     revision: Revision
@@ -59,6 +61,9 @@ class Pushed:
     stored: int
     left_out: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    _: KW_ONLY
+    data: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Publisher:
@@ -138,6 +143,8 @@ class Publisher:
     ) -> Pushed:
         """Stores the files and registers the revision. `caller`: the actor, and the push's `tell` and `stop`."""
         actor, tell, stop = caller
+        required = self._config.data.require_known
+        link = link_data(self._registry, draft.provenance.data_hash, require_known=required)
         lease = self._registry.lease_upload([file.sha256 for file in draft.files], _UPLOAD_LEASE_S)
         try:
             tell("storing")
@@ -148,7 +155,15 @@ class Publisher:
             stored += self._store_files(folder, draft, Stop())
         finally:
             self._registry.release_upload(lease)
-        return Pushed(revision, created, stored, draft.left_out, draft.changes)
+        return Pushed(
+            revision,
+            created,
+            stored,
+            draft.left_out,
+            draft.changes,
+            data=link.record.name if link.record is not None else None,
+            warnings=(link.warning,) if link.warning is not None else (),
+        )
 
     def _terms(self, request: PushRequest) -> Terms:
         return Terms(self._config.limits, self._config.sources, request.authority)

@@ -6,6 +6,7 @@ PatchbayError
 ├── AdapterError           an adapter's files or settings do not fit
 │   ├── SourceError        an adapter cannot be got from where it is said to be
 │   └── TooCostly          reading an adapter took more time, memory or bytes than it may
+├── DataError              the files or rows of a data set cannot be used
 ├── ArtifactError          the artifact store cannot be read or written
 ├── RegistryError          the registry's database cannot be reached or used
 ├── WorkStopped            work was ended because somebody no longer wants it
@@ -95,6 +96,10 @@ class SourceError(AdapterError):
 
 class TooCostly(AdapterError):
     """Reading an adapter took more time, memory or bytes than it may."""
+
+
+class DataError(PatchbayError):
+    """The files or rows of a data set cannot be used."""
 
 
 class ArtifactError(PatchbayError):

@@ -29,6 +29,8 @@ class Offload:
 
     def __init__(self, threads: int = _THREADS) -> None:
         self._threads = ThreadPoolExecutor(threads, "offload")
+        self._number = threads
+        self._has_begun = False
         self._turns = threading.BoundedSemaphore(_THREADS)
         self._here = threading.local()
 
@@ -43,12 +45,24 @@ class Offload:
         """
         if length < long and not hard:
             return work()
+        self._begin()
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._in_turn, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await _ended(future)
             raise
+
+    def _begin(self) -> None:
+        """Starts all threads, once. To start one waits for it to run, and beside threads at work that takes them some
+        milliseconds each: the event loop waited for half a second where 32 texts came at once."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        gate = threading.Event()
+        for _ in range(self._number):
+            self._threads.submit(gate.wait)
+        gate.set()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

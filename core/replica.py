@@ -33,7 +33,7 @@ class RevisionStatus(_Wire):
     """One revision on a replica.
 
     `tier`: the nearest memory that holds it; `references`: requests using it now; `reason`: why it failed, where it
-    did; `pin`: whether it is evicted last.
+    did; `parity`: what was found when it was compared with what its trainer had; `pin`: whether it is evicted last.
     """
 
     adapter: str
@@ -46,6 +46,7 @@ class RevisionStatus(_Wire):
     rank: int | None = None
     load_seconds: float | None = None
     reason: str | None = None
+    parity: str | None = None
     pin: bool = False
 
 

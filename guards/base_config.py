@@ -48,9 +48,21 @@ class GuardBase(Settings):
     tenants: dict[Name, Override] = Field(default_factory=dict)
 
     @property
+    def own_actions(self) -> AbstractSet[ActionName]:
+        """All that the guard does where no tenant has an action of its own: single rules and kinds may have others."""
+        return {self.action}
+
+    @property
     def actions_used(self) -> AbstractSet[ActionName]:
         """The actions that the guard does for anybody: its own, and those of tenants."""
-        return {self.action, *(one.action for one in self.tenants.values() if one.action is not None)}
+        return {*self.own_actions, *(one.action for one in self.tenants.values() if one.action is not None)}
+
+    def actions_for(self, tenant: str) -> AbstractSet[ActionName]:
+        """Returns all that the guard does for a tenant: nothing where it is off, or only reports."""
+        override = self.tenants.get(tenant, Override())
+        if override.off or (self.dry_run if override.dry_run is None else override.dry_run):
+            return frozenset()
+        return self.own_actions if override.action is None else {override.action}
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:

@@ -23,6 +23,8 @@ from patchbay.guards.verdict import FoundSpan
 
 # Characters that the plain rescan looks at after each chunk.
 _RESCANNED = 400
+# Chunks of a turn, and those of them that are rescanned.
+_TURN, _OF_TURN = 256, 16
 # Characters of a planted span in a row that count as a leak.
 _LEAK_CHARS = 8
 
@@ -86,25 +88,33 @@ def _pieces(text: str, size: int) -> Iterator[str]:
 def _timed(
     rule_set: RuleSet, prose: str, size: int, on_progress: Callable[[int], None]
 ) -> tuple[list[float], list[float], list[float], int]:
-    """Times both ways on each chunk, one after the other, so that what disturbs the machine disturbs both."""
-    channel, ours, rescan, held, found, window = _channel(rule_set), [], [], list[float](), 0, ""
+    """Times both ways by turns, so that what disturbs the machine disturbs both. A turn has many chunks: a rescan by
+    hundreds of patterns drives all else out of the processor's caches."""
+    channel, ours, rescan, held, found = _channel(rule_set), [], [], list[float](), 0
     for number, piece in enumerate(_pieces(prose, size)):
         begun = time.perf_counter()
         found += len(channel.feed(piece).spans)
-        middle = time.perf_counter()
-        window = (window + piece)[-_RESCANNED:]
-        if number % 16 == 0:
-            _rescan(rule_set, window)
-            rescan.append(time.perf_counter() - middle)
-        ours.append(middle - begun)
+        ours.append(time.perf_counter() - begun)
         held.append(channel.held)
-        on_progress((number + 1) * size)
+        if number % _TURN == _TURN - 1:
+            end = (number + 1) * size
+            rescan += [_rescan(rule_set, prose[max(0, at - _RESCANNED) : at]) for at in _spread(end, size)]
+            on_progress(end)
     ours_us, rescan_us = [seconds * 1e6 for seconds in ours], [seconds * 1e6 for seconds in rescan]
     return ours_us, rescan_us, held, found
 
 
-def _rescan(rule_set: RuleSet, window: str) -> int:
-    return sum(pattern.search(window) is not None for pattern in rule_set.patterns)
+def _spread(end: int, size: int) -> range:
+    """Returns where the chunks of the turn that ends at `end` end that are rescanned."""
+    return range(end - (_TURN - 1) * size, end + 1, size * _TURN // _OF_TURN)
+
+
+def _rescan(rule_set: RuleSet, window: str) -> float:
+    """Returns the time of a rescan in seconds."""
+    begun = time.perf_counter()
+    for pattern in rule_set.patterns:
+        pattern.search(window)
+    return time.perf_counter() - begun
 
 
 def _leaks(rule_set: RuleSet, rules: Sequence[Rule], size: int, rng: random.Random) -> tuple[int, int, int]:

@@ -82,6 +82,12 @@ def actions_of(guard: GuardBase) -> Mapping[str, ActionName]:
     return actions
 
 
+def actions_by_rule(name: str, guard: RulesGuard) -> Mapping[str, tuple[Rule, ActionName]]:
+    """Returns the rules of a guard called `name`, each with what it does about it, by a rule's name."""
+    own = actions_of(guard)
+    return {rule.name: (rule, own.get(rule.name, guard.action)) for rule in rules_of(name, guard)}
+
+
 def _sure_of(guard: RulesGuard, set_name: str, rule: Rule) -> Rule | None:
     """Returns a rule as a guard's confidence has it: without the words that it needs, where that is sure enough, too;
     None where it is not sure enough."""

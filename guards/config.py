@@ -1,6 +1,7 @@
 """Configuration of guards: the keys `guards` and `guard_all`."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
@@ -99,9 +100,13 @@ class RulesGuard(GuardBase):
     allow: AllowConfig = AllowConfig()
     regions: tuple[str, ...] = DEFAULT_REGIONS
 
-    def masks(self, action: ActionName) -> bool:
-        """Says whether anything is masked, where the guard's own action is `action`."""
-        return action == "mask" or any(rule.action == "mask" for rule in self.rules.values())
+    @property
+    def own_actions(self) -> AbstractSet[ActionName]:
+        """The guard's own action, where anything is left to it, and those of its rules and sets."""
+        given = {rule.action for rule in self.rules.values() if rule.action is not None}
+        by_set = [self.rules[name].action if name in self.rules else None for name in self.sets]
+        is_left = bool(self.patterns or self.words) or None in by_set
+        return given | {self.action} if is_left else given
 
     def _idle(self) -> Iterator[Fault]:
         yield from super()._idle()
@@ -110,7 +115,7 @@ class RulesGuard(GuardBase):
                 yield from self._idle_action(("rules", name, "action"), rule.action)
             if rule == BuiltInConfig():
                 yield Fault(("rules", name), "says nothing: give it an `action` or a `confidence`")
-        if self.mask != MaskConfig() and not self.masks("flag") and "mask" not in self.actions_used:
+        if self.mask != MaskConfig() and "mask" not in self.actions_used:
             yield Fault(("mask",), "nothing is masked: it needs the action 'mask', here or for a tenant")
 
     @model_validator(mode="after")
@@ -218,6 +223,13 @@ GuardConfig = Annotated[
     | EntitiesGuard,
     Field(discriminator="kind"),
 ]
+
+
+def asked_model(guard: GuardConfig) -> str | None:
+    """Returns the model on the engine that `guard` asks, None where it asks none."""
+    if isinstance(guard, LlmGuard | GroundingGuard):
+        return guard.model if guard.asks else None
+    return guard.model if isinstance(guard, EntitiesGuard) else None
 
 
 class GuardsConfig(Settings):

@@ -56,8 +56,9 @@ class FoldedTail:
     """The folded end of a growing text.
 
     `escaped`: the text is inside JSON, as a tool call's arguments are, and its escapes are read; `escapes`: reads those
-    of other formats too, where set. `text`: the folded end; `context`: the number of characters at its beginning that
-    are kept only for what looks back from the next one.
+    of other formats too, where set; `lead`: what stands before the text, folded, such as the key of a value. `text`:
+    the folded end; `context`: the number of characters at its beginning that are kept only for what looks back from the
+    next one.
 
     `start_of` and `end_of` turn positions in `text` into positions in all of the text that was added.
     """
@@ -75,10 +76,10 @@ class FoldedTail:
         "text",
     )
 
-    def __init__(self, *, escaped: bool = False, escapes: Escapes | None = None) -> None:
-        self.text = ""
-        self.context = 0
-        self._base = 0
+    def __init__(self, *, escaped: bool = False, escapes: Escapes | None = None, lead: str = "") -> None:
+        self.text = lead
+        self.context = len(lead)
+        self._base = -len(lead)
         # Positions in the added text at which each folded character starts and ends. None while all of `text` is ASCII:
         # then `_base` is the position of its first character, and later that of the next one to come.
         self._starts: list[int] | None = None

@@ -60,7 +60,7 @@ class TextLook:
         """Takes the text's end. A span that has no end of its own ends there."""
         end = self._base + len(self._raw)
         states = [watch.finish() for watch in self._watches]
-        last = self._take([replace(state, live=end) for state in states], end)
+        last = self._take([state._replace(live=end) for state in states], end)
         rest = [replace(one, span=replace(one.span, end=end)) for one in self._active if one.span.end == OPEN]
         return Looked(parts=last.parts, found=[*last.found, *rest])
 

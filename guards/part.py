@@ -1,5 +1,6 @@
 """Part of a pipeline: a guard as it is for one tenant."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, dataclass
 
 from patchbay.guards.base_config import GuardBase
@@ -17,6 +18,11 @@ class Part:
     _: KW_ONLY
     dry_run: bool
     overridden: bool = False
+
+    @property
+    def actions(self) -> AbstractSet[Action]:
+        """All that it does: single rules and kinds may have actions of their own."""
+        return {self.action} if self.overridden else self.config.own_actions
 
 
 def part_of(name: str, guard: GuardBase, tenant: str) -> Part | None:

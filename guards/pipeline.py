@@ -21,6 +21,7 @@ from patchbay.guards.config import (
     RulesGuard,
     SchemaGuard,
 )
+from patchbay.guards.entities.adapter_finder import AskBlocking
 from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.entities.searches import questions_of, search_of
 from patchbay.guards.escapes import Escapes
@@ -33,6 +34,7 @@ from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.automaton_cache import AutomatonCache
+from patchbay.guards.stream.broken_watch import BrokenWatch, may_be_broken
 from patchbay.guards.stream.encoded_watch import EncodedWatch, may_be_encoded
 from patchbay.guards.stream.entity_watch import EntitySearch, EntityWatch
 from patchbay.guards.stream.escaped_watch import EscapedWatch
@@ -91,7 +93,7 @@ class Pipeline:
             for part in self.parts
             if isinstance(part.config, RulesGuard | EntitiesGuard)
             and part.config.mask.stable == "session"
-            and (part.action == "mask" or (not part.dry_run and part.config.masks(part.action)))
+            and "mask" in part.actions
         ]
 
     @cached_property
@@ -139,9 +141,16 @@ class Pipeline:
 
     def waits_by(self, waiting: Callable[[], AbstractContextManager[None]]) -> "Pipeline":
         """Returns the same pipeline, whose finders are waited for in a block that `waiting` makes."""
+        return self._searching(lambda search: replace(search, waiting=waiting))
+
+    def asks_by(self, by: AskBlocking) -> "Pipeline":
+        """Returns the same pipeline, whose finders that are adapters are asked by `by`."""
+        return self._searching(lambda search: replace(search, by=by))
+
+    def _searching(self, change: Callable[[EntitySearch], EntitySearch]) -> "Pipeline":
         if not self.asks_in("input") and not self.asks_in("output"):
             return self
-        searches = {side: [replace(one, waiting=waiting) for one in found] for side, found in self.entities.items()}
+        searches = {side: [change(search) for search in found] for side, found in self.entities.items()}
         return replace(self, entities=searches)
 
     def asked_ahead(self, endpoint: str, fields: Mapping[str, Any]) -> "Pipeline":
@@ -177,7 +186,7 @@ class Pipeline:
     def may_match(self, side: Side, text: str) -> bool:
         """Whether a rule may match in `text`, which is not inside JSON, or a denied word does. Much cheaper than
         `watches`, and without regard to validators; what is encoded may be anything."""
-        if may_be_encoded(text) or Escapes(in_json=False).may_begin_in(text):
+        if may_be_encoded(text) or may_be_broken(text) or Escapes(in_json=False).may_begin_in(text):
             return True
         rules = self.rules[side]
         if rules is not None and rules.may_match(fold(text)):
@@ -185,22 +194,36 @@ class Pipeline:
         watches = (WordsWatch(words, part.name, part.action) for words, part in self.words[side])
         return any(watch.feed(text).spans or watch.finish().spans for watch in watches)
 
-    def watches(self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
+    def watches(
+        self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool, lead: str = ""
+    ) -> list[TextWatch]:
         """Returns new detectors for one text. `system_prompt`: its automaton, where a guard protects it; `escaped`:
-        whether the text is inside JSON. Those of `entities` block."""
-        watches = self._plain_watches(side, escaped=escaped)
+        whether the text is inside JSON; `lead`: what stands before it, such as the key of a value. Those of `entities`
+        block."""
+        watches = self._plain_watches(side, escaped=escaped, lead=lead)
         if watches:
-            watches.append(EncodedWatch(lambda: self._plain_watches(side, escaped=False)))
+            watches += self._decoding_watches(lambda: self._within_encoded(side))
         watches += [EntityWatch(search, escaped=escaped) for search in self.entities[side]]
         if side == "output" and system_prompt is not None:
             watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
         return watches
 
-    def _plain_watches(self, side: Side, *, escaped: bool) -> list[TextWatch]:
+    def _within_encoded(self, side: Side) -> list[TextWatch]:
+        """Returns what looks at a decoded text: it may be an encoding once more, and no further."""
+        return [
+            *self._plain_watches(side, escaped=False),
+            *self._decoding_watches(lambda: self._plain_watches(side, escaped=False)),
+        ]
+
+    @staticmethod
+    def _decoding_watches(make: Callable[[], Sequence[TextWatch]]) -> list[TextWatch]:
+        return [EncodedWatch(make), BrokenWatch(make)]
+
+    def _plain_watches(self, side: Side, *, escaped: bool, lead: str = "") -> list[TextWatch]:
         watches: list[TextWatch] = []
         rules = self.rules[side]
         if rules is not None:
-            watches.append(EscapedWatch(RulesWatch(rules, escaped=escaped), escaped=escaped))
+            watches.append(EscapedWatch(RulesWatch(rules, escaped=escaped, lead=lead), escaped=escaped))
         watches += [
             EscapedWatch(WordsWatch(words, part.name, part.action, escaped=escaped), escaped=escaped)
             for words, part in self.words[side]
@@ -241,6 +264,11 @@ class Guards:
     def judges(self) -> Sequence[JudgeGuard]:
         """The guards that ask a judge."""
         return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard) and guard.asks]
+
+    def actions(self, part: Part) -> Mapping[str, Action]:
+        """Returns what a part of a pipeline does about each of its rules, by the rule's name."""
+        given = {} if part.overridden else self._actions[part.name]
+        return {rule.name: given.get(rule.name, part.action) for rule in self._rules[part.name]}
 
     def names(self, route: Collection[str]) -> tuple[str, ...]:
         """Returns the guards of a route that names `route`, those for all routes first, each once."""
@@ -287,10 +315,10 @@ class Guards:
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}
         for part in parts:
-            given = {} if part.overridden else self._actions[part.name]
+            actions = self.actions(part)
             allowed = part.config.allow.allowed if isinstance(part.config, RulesGuard) else None
             for rule in self._rules[part.name]:
-                action = given.get(rule.name, part.action)
+                action = actions[rule.name]
                 # A rule that several guards name belongs to the one whose action is the strongest.
                 known = rules.get(rule.name)
                 if known is None or _STRENGTH[action] > _STRENGTH[known.action]:
@@ -321,24 +349,30 @@ def compile_guards(
                 raise ConfigError(f"There is no guard '{name}' under 'guards' ({meant(name, config.guards)}).")
         pipeline = guards.pipeline(names, "")
         if pipeline is not None:
-            check_masks(pipeline.parts, guards.rules)
+            check_masks(pipeline.parts, {part.name: guards.actions(part) for part in pipeline.parts})
     return guards
 
 
-def check_masks(parts: Sequence[Part], rules: Mapping[str, Sequence[Rule]]) -> None:
+def check_masks(parts: Sequence[Part], actions: Mapping[str, Mapping[str, Action]]) -> None:
     """Raises ConfigError where a guard masks only what another one of the same route takes out of prompts before.
 
-    `parts`: the guards of a route; `rules`: those of all guards.
+    `parts`: the guards of a route; `actions`: what each does about its rules, by their names.
     """
-    for masking in (part for part in parts if part.action == "mask"):
-        names = {rule.name for rule in rules[masking.name]}
-        for other in (part for part in parts if part.action == "redact" and "input" in part.config.on):
-            if names and names <= {rule.name for rule in rules[other.name]}:
+    for masking in parts:
+        masked = _done(actions[masking.name], "mask")
+        for other in (part for part in parts if "input" in part.config.on):
+            if masked and masked <= _done(actions[other.name], "redact"):
+                place = "action" if masking.action == "mask" else "rules"
                 raise ConfigError(
-                    f"'guards.{masking.name}.action': the guard '{masking.name}' masks in prompts what '{other.name}' "
+                    f"'guards.{masking.name}.{place}': the guard '{masking.name}' masks in prompts what '{other.name}' "
                     "redacts there, so nothing is left to mask. "
                     f"Write `on: [output]` at 'guards.{other.name}', or let one route not have both."
                 )
+
+
+def _done(actions: Mapping[str, Action], action: Action) -> frozenset[str]:
+    """Returns the names of the rules about which `action` is done."""
+    return frozenset(name for name, own in actions.items() if own == action)
 
 
 def _classifier() -> "InjectionClassifier":

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from patchbay.core.errors import InvalidRequest
 from patchbay.guards.formats.protocol import request_places
@@ -35,7 +35,22 @@ _START_CHARS = 256
 Visit = Callable[[str, str, bool], str]
 
 
+class PromptText(NamedTuple):
+    """A text of a request. `role`: whose it is; `escaped`: whether it is inside JSON; `lead`: the keys above it, as
+    JSON writes them, in JSON that the client chose."""
+
+    text: str
+    role: str
+    escaped: bool
+    lead: str
+
+
 def visit_texts(endpoint: str, fields: dict[str, Any], visit: Visit) -> None:
+    """Calls `visit` with each text of a request; see `visit_prompt`."""
+    visit_prompt(endpoint, fields, lambda one: visit(one.text, one.role, one.escaped))
+
+
+def visit_prompt(endpoint: str, fields: dict[str, Any], visit: Callable[[PromptText], str]) -> None:
     """Calls `visit` with each text of a request to `endpoint`, and puts what it returns in its place.
 
     Texts are all strings that do not belong to the wire format; of JSON that the client chose, the keys and long
@@ -49,7 +64,7 @@ def visit_texts(endpoint: str, fields: dict[str, Any], visit: Visit) -> None:
             )
 
     def visited(text: str, spot: Spot) -> str:
-        return visit(text, spot.within, spot.name in _JSON_KEYS)
+        return visit(PromptText(text, spot.within, spot.name in _JSON_KEYS, spot.lead))
 
     top = request_places(endpoint)
     for name, value in list(fields.items()):

@@ -13,6 +13,7 @@ from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
 from patchbay.guards.constrain import constrain
+from patchbay.guards.entities.adapter_finder import blocking
 from patchbay.guards.final_checks import AnswerSchemas, FinalJudge, answer_schemas, client_schema_guards
 from patchbay.guards.findings import Findings
 from patchbay.guards.formats.codec import Codec, StreamStopped, Used
@@ -31,12 +32,12 @@ from patchbay.guards.masks import MaskMarker, Masks, plain_marker, session_secre
 from patchbay.guards.pipeline import Pipeline
 from patchbay.guards.prompts import (
     TRUSTED,
-    Visit,
+    PromptText,
     conversation_start,
     document_texts,
     system_prompt,
     untrusted_text,
-    visit_texts,
+    visit_prompt,
 )
 from patchbay.guards.reask import Reask, SecondAnswer, SecondAnswerClient
 from patchbay.guards.scan.short_texts import MOST_SHORT, suspects
@@ -110,6 +111,7 @@ class GuardSession:
         where it cannot be read, and GuardFailed where a guard could not look at it.
         """
         self._body_bytes = len(body)
+        self._pipeline = self._pipeline.asks_by(blocking(self._judges.ask, self._facts.request))
         # A schema of a kilobyte has patterns that take long to compile.
         hard = bool(client_schema_guards(self._pipeline.finals)) or self._pipeline.asks_in("input")
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)
@@ -121,7 +123,7 @@ class GuardSession:
         if stable := self._pipeline.stable_masks:
             secret = session_secret(self._key, self._facts.tenant, conversation_start(fields))
             self._mask_secrets = dict.fromkeys(stable, secret)
-        visit_texts(self._endpoint, fields, self._prompt_visitor(fields))
+        visit_prompt(self._endpoint, fields, self._prompt_visitor(fields))
         self._panel.tell_documents(document_texts(fields))
         for finding in self.findings.counts:
             self._act_on(finding.action, finding.guard, finding.kind)
@@ -321,10 +323,9 @@ class GuardSession:
         def note(released: Released) -> None:
             _note(findings, "output", released)
 
-        def make(escaped: bool) -> Channel:
-            return Channel(
-                self._pipeline.watches("output", self._system_prompt, escaped=escaped), plain_marker, is_json=escaped
-            )
+        def make(escaped: bool, lead: str) -> Channel:
+            watches = self._pipeline.watches("output", self._system_prompt, escaped=escaped, lead=lead)
+            return Channel(watches, plain_marker, is_json=escaped)
 
         finals = self._pipeline.finals
         final = FinalJudge(finals, self._fields, self._schemas, findings.on("output")) if finals else None
@@ -338,7 +339,7 @@ class GuardSession:
         text = letters(system_prompt(self._endpoint, self._fields)[:_PROMPT_LIMIT])
         return self._pipeline.automata.automaton(text) if text else None
 
-    def _prompt_visitor(self, fields: dict[str, Any]) -> Visit:
+    def _prompt_visitor(self, fields: dict[str, Any]) -> Callable[[PromptText], str]:
         """Returns what filters each text of the request `fields`."""
         short: set[str] = set()
         if self._pipeline.asks_in("input"):
@@ -346,24 +347,25 @@ class GuardSession:
         if not self._pipeline.has_patterns("input"):
             return partial(self._filter_prompt_text, self._pipeline, short)
 
-        def note(text: str, role: str, escaped: bool) -> str:
-            if not escaped and len(text) <= MOST_SHORT:
-                short.add(text)
-            return text
+        def note(one: PromptText) -> str:
+            if not one.escaped and len(one.text) <= MOST_SHORT:
+                short.add(one.lead + one.text)
+            return one.text
 
-        visit_texts(self._endpoint, dict(fields), note)
+        visit_prompt(self._endpoint, dict(fields), note)
         clean = short - suspects(short, partial(self._pipeline.may_match, "input"))
         return partial(self._filter_prompt_text, self._pipeline, clean)
 
-    def _filter_prompt_text(self, looks: Pipeline, clean: Collection[str], text: str, role: str, escaped: bool) -> str:
+    def _filter_prompt_text(self, looks: Pipeline, clean: Collection[str], one: PromptText) -> str:
         """Looks for findings in one text of the prompt, and returns it redacted and masked. `looks`: the pipeline to
-        look with; `clean`: texts in which no rule and no word can match."""
+        look with; `clean`: texts, each behind its lead, in which no rule and no word can match."""
+        text, role, escaped, lead = one
         if role not in TRUSTED:
             for span in self._pipeline.judged(text, role, lambda: time.monotonic() - self._began):
                 self.findings.add("input", span, text)
-        if not escaped and text in clean:
+        if not escaped and lead + text in clean:
             return text
-        watches = looks.watches("input", None, escaped=escaped)
+        watches = looks.watches("input", None, escaped=escaped, lead=lead)
         if not watches:
             return text
         marker = MaskMarker(self._masks, text, escaped, self._mask_secrets)

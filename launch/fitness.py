@@ -11,7 +11,7 @@ from patchbay.core.errors import ConfigError, RegistryError
 from patchbay.core.names import meant, parse_reference
 from patchbay.core.setting_faults import Fault
 from patchbay.guards.check import guard_faults
-from patchbay.guards.judges.config import GroundingGuard, LlmGuard
+from patchbay.guards.config import asked_model
 from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.preflight import adapter_faults, base_fault
 from patchbay.registry.database import check_database, sqlite_file
@@ -83,8 +83,8 @@ def asked_models(config: PolicyConfig) -> Iterator[AskedModel]:
         if route.shadow is not None:
             yield AskedModel(route.shadow.model, (*at, "shadow", "model"))
     for name, guard in config.guards.items():
-        if isinstance(guard, LlmGuard | GroundingGuard) and guard.asks:
-            yield AskedModel(guard.model, ("guards", name, "model"))
+        if (model := asked_model(guard)) is not None:
+            yield AskedModel(model, ("guards", name, "model"))
 
 
 def _base_faults(base: BaseConfig, keys: tuple[str, ...]) -> Iterator[Fault]:

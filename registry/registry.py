@@ -19,6 +19,7 @@ from patchbay.registry.accounts import Accounts
 from patchbay.registry.canaries import Canaries, ended
 from patchbay.registry.canary_records import CanaryEnd
 from patchbay.registry.database import Database
+from patchbay.registry.datasets import Datasets, dataset_files
 from patchbay.registry.records import (
     AdapterSettings,
     AdapterView,
@@ -48,7 +49,7 @@ class Registry:
     """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager.
 
     `accounts`: its tenants, their keys and what they used; `canaries`: the revisions that are being tried; `responses`:
-    what clients asked to have kept.
+    what clients asked to have kept; `datasets`: what revisions are trained on.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
@@ -58,6 +59,7 @@ class Registry:
         self.accounts = Accounts(database, clock)
         self.canaries = Canaries(database, clock)
         self.responses = Responses(database, clock)
+        self.datasets = Datasets(database, clock)
 
     @classmethod
     def open(
@@ -295,7 +297,8 @@ class Registry:
             return revision_store.retire(connection, name, number, at=self._clock(), actor=actor, why=why)
 
     def referenced(self) -> frozenset[str]:
-        """Lists the SHA-256 of every file that must stay: of revisions that are not retired, and of current pushes."""
+        """Lists the SHA-256 of every file that must stay: of revisions and data sets that are not retired, and of
+        current pushes."""
         with self._database.read() as connection:
             return _referenced(connection, self._clock())
 
@@ -392,6 +395,6 @@ class Registry:
 
 def _referenced(connection: Connection, now: datetime) -> frozenset[str]:
     kept = connection.execute(select(revisions.c.draft).where(revisions.c.retired_at.is_(None)))
-    files = {file["sha256"] for row in kept for file in row.draft["files"]}
+    files = {file["sha256"] for row in kept for file in row.draft["files"]} | dataset_files(connection)
     leased = connection.execute(select(uploads.c.hashes).where(uploads.c.until > now))
     return frozenset(files.union(*(row.hashes for row in leased)))

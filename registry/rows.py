@@ -26,13 +26,13 @@ _REPORT = TypeAdapter(ReplicaReport)
 
 def draft_document(draft: RevisionDraft) -> dict[str, Any]:
     """Converts `draft` to JSON."""
-    document: dict[str, Any] = _DRAFT.dump_python(_plain(draft), mode="json")
+    document: dict[str, Any] = _DRAFT.dump_python(plain_record(draft), mode="json")
     return document
 
 
 def report_document(report: ReplicaReport) -> dict[str, Any]:
     """Converts `report` to JSON."""
-    document: dict[str, Any] = _REPORT.dump_python(_plain(report), mode="json")
+    document: dict[str, Any] = _REPORT.dump_python(plain_record(report), mode="json")
     return document
 
 
@@ -110,11 +110,11 @@ def is_expired(revision: Revision, now: datetime) -> bool:
     return expires is not None and expires <= now
 
 
-def _plain(value: Any) -> Any:
+def plain_record(value: Any) -> Any:
     """Copies a record with its read-only mappings as plain ones, which pydantic can serialize."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = {field.name: plain_record(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return type(value)(**fields)
     if isinstance(value, tuple):
-        return tuple(_plain(item) for item in value)
+        return tuple(plain_record(item) for item in value)
     return dict(value) if hasattr(value, "keys") else value

@@ -294,3 +294,17 @@ responses = Table(
     UniqueConstraint("tenant", "id"),
     Index("ix_responses_tenant_own_size", "tenant", "own_size"),
 )
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("draft", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("retired_at", UtcTime),
+)

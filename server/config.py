@@ -48,13 +48,15 @@ class BaseConfig(Settings):
 
 class LoraConfig(Settings):
     """Room for adapters. `max_loras`: distinct revisions in one batch, or `auto`, as many as are declared and fit
-    `slot_memory_share` of the memory; `max_cpu_loras`: revisions kept in host memory; `max_rank`: the largest rank."""
+    `slot_memory_share` of the memory; `max_cpu_loras`: revisions kept in host memory; `max_rank`: the largest rank;
+    `parity`: what becomes of an adapter that carries parity rows and does not answer them as where it was trained."""
 
     max_loras: int | Literal["auto"] = "auto"
     max_cpu_loras: int | None = Field(default=None, ge=1)
     max_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
     slot_memory_share: float = Field(default=0.1, gt=0, le=0.9)
     wait_s: float = Field(default=30, gt=0)
+    parity: Literal["off", "warn", "refuse"] = "refuse"
 
     @field_validator("max_loras")
     @classmethod

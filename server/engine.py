@@ -1,10 +1,12 @@
 """The interface between the replica and an engine. `vllm_engine` implements it over vLLM, tests with fakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from patchbay.adapters.parity.file import ParityRow
+from patchbay.adapters.parity.hypotheses import Rendered
 from patchbay.core.asgi import ASGIApp
 from patchbay.core.replica import BaseModelStatus, RequestStatus
 
@@ -40,6 +42,30 @@ class LoraCapacity:
 NO_ADAPTERS: Final = LoraCapacity(slots=0, cpu=0)
 
 
+class Scorer(Protocol):
+    """The part of an engine that splits texts and scores tokens as it does for clients."""
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens of a prompt that it scores."""
+        ...
+
+    def vocabulary(self) -> str:
+        """Hashes its tokenizer's tokens, as `vocabulary_digest` does. Blocks."""
+        ...
+
+    def render(self, row: ParityRow) -> Rendered | None:
+        """Renders and splits a row's messages as those of a client, None where it cannot render them. Blocks."""
+        ...
+
+    async def logprobs(self, ids: Sequence[int], lora: EngineLora | None) -> tuple[float, ...]:
+        """Computes the log-probabilities of `ids[1:]`, with the base alone where `lora` is None.
+
+        Raises AdapterRejected where they cannot be computed, Unavailable where the engine dies.
+        """
+        ...
+
+
 class Engine(Protocol):
     """An engine that has its base model loaded and runs requests."""
 
@@ -56,6 +82,9 @@ class Engine(Protocol):
     def app(self) -> ASGIApp:
         """The engine's own HTTP endpoints. It knows revisions by their engine names."""
         ...
+
+    @property
+    def scorer(self) -> Scorer: ...
 
     async def load(self, lora: EngineLora) -> None:
         """Makes `lora` resident. Raises AdapterRejected where it cannot be; the engine then holds nothing of it."""

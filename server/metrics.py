@@ -76,6 +76,12 @@ class ServerMetrics:
             ["of"],
             registry=self._registry,
         )
+        self.parity = Counter(
+            "patchbay_server_adapter_parity",
+            "Revisions compared with what their trainer had, by verdict: passed, unproven, or what differs.",
+            ["verdict"],
+            registry=self._registry,
+        )
         self.quarantines = Counter(
             "patchbay_server_adapter_quarantines",
             "Revisions that are not served any more because their logits were not finite.",

@@ -12,6 +12,7 @@ from patchbay.core.replica import Phase, ReplicaStatus, RevisionStatus, SlotStat
 from patchbay.server.config import ServerConfig
 from patchbay.server.engine import Engine, LoraTiers
 from patchbay.server.metrics import ServerMetrics
+from patchbay.server.parity import ParityCheck, ParityRules
 from patchbay.server.preflight import base_layout
 from patchbay.server.slots import SlotEntry, Slots
 from patchbay.server.staging import PendingRevision, RevisionSpec, Staging, StagingRules
@@ -94,7 +95,8 @@ class ServingReplica:
         rules = StagingRules(config.lora.max_rank, config.limits, self._base)
         self._staging = Staging(fetcher, rules, self.metrics)
         await asyncio.to_thread(self._staging.clear)
-        self._slots = Slots(engine, wait_s=config.lora.wait_s, metrics=self.metrics)
+        parity = ParityCheck(engine.scorer, ParityRules(config.lora.parity, config.limits, self._base), self.metrics)
+        self._slots = Slots(engine, wait_s=config.lora.wait_s, metrics=self.metrics, prove=parity.prove)
         engine.watch(self._slots.not_finite)
         self.detail = "ready"
 
@@ -230,6 +232,7 @@ def _revision_status(entry: SlotEntry, tiers: LoraTiers) -> RevisionStatus:
         rank=entry.staged.summary.rank,
         load_seconds=entry.load_seconds,
         reason=str(entry.failure) if entry.failure else None,
+        parity=entry.parity,
         pin=entry.pin,
     )
 

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 FAILURE_MEMORY_S = 10.0
 # A revision that is loaded again so soon after its eviction should not have been evicted.
 _THRASH_S = 60.0
+Prove = Callable[[EngineLora, StagedAdapter], Awaitable[str | None]]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class SlotEntry:
     """A declared revision and its state in the engine.
 
     `references` counts the requests that use it; `lora` is set while the engine has it; `loading` and `removal` are the
-    tasks that load and remove it; `quarantined`: whether it is never served again; `pin`: whether it is evicted last.
+    tasks that load and remove it; `quarantined`: whether it is never served again; `pin`: whether it is evicted last;
+    `parity`: what its check of parity found.
     `last_used`, `failed_at` and `evicted_at` are in seconds of the monotonic clock.
     """
 
@@ -48,6 +50,7 @@ class SlotEntry:
     pin: bool = False
     evicted_at: float | None = None
     quarantined: bool = False
+    parity: str | None = None
     loading: asyncio.Task[None] | None = field(default=None, repr=False)
     removal: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -73,10 +76,11 @@ class SlotEntry:
             return "draining"
         if self.quarantined:
             return "failed"
-        if self.lora is not None:
-            return "resident"
+        # Loaded, it may still have to prove its parity.
         if self.loading is not None:
             return "loading"
+        if self.lora is not None:
+            return "resident"
         return "failed" if self.failure is not None else "declared"
 
 
@@ -126,15 +130,23 @@ class Slots:
     """The revisions of one engine, loaded and evicted as requests ask for them.
 
     Owns the loads that it starts: `close` awaits them. `wait_s`: how long a load waits for a place, in seconds;
+    `prove`: checks what was loaded before any request gets it, returns what it found, and raises AdapterRejected;
     `clock`: seconds, monotonic.
     """
 
     def __init__(
-        self, engine: Engine, *, wait_s: float, metrics: ServerMetrics, clock: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        *,
+        wait_s: float,
+        metrics: ServerMetrics,
+        prove: Prove | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._wait_s = wait_s
         self._metrics = metrics
+        self._prove = prove
         self._clock = clock
         self._entries: dict[tuple[str, int], SlotEntry] = {}
         self._ids = itertools.count(1)
@@ -255,7 +267,7 @@ class Slots:
         await asyncio.gather(*loads, *removals, *quarantines, return_exceptions=True)
 
     async def _ensure_resident(self, entry: SlotEntry) -> EngineLora:
-        if entry.lora is None or entry.quarantined:
+        if entry.lora is None or entry.quarantined or entry.loading is not None:
             self._refuse_known_failure(entry)
             if entry.loading is None:
                 entry.loading = asyncio.create_task(self._load(entry), name=f"load {entry.name}")
@@ -276,6 +288,7 @@ class Slots:
             async with self._change_lock:
                 await self._make_room()
                 await self._load_into_engine(entry)
+            await self._prove_parity(entry)
         except AdapterRejected as error:
             entry.failure, entry.failed_at = error, self._clock()
             self._metrics.load_failures.inc()
@@ -293,6 +306,18 @@ class Slots:
             self._metrics.reloads.inc()
         entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
         self._metrics.load_seconds.observe(entry.load_seconds)
+
+    async def _prove_parity(self, entry: SlotEntry) -> None:
+        """Has what was loaded proven, outside of the lock: other loads go on meanwhile. Nothing that is not proven
+        stays in the engine."""
+        if self._prove is None or entry.lora is None:
+            return
+        try:
+            entry.parity = await self._prove(entry.lora, entry.staged)
+        except BaseException:
+            async with self._change_lock:
+                await self._unload(entry)
+            raise
 
     async def _unload_quarantined(self, entry: SlotEntry) -> None:
         async with self._released:

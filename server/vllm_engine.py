@@ -33,6 +33,7 @@ from patchbay.server.vllm_app import build_vllm_app, explain_error
 from patchbay.server.vllm_arguments import lora_capacity, vllm_arguments
 from patchbay.server.vllm_core import end_engine_with_us
 from patchbay.server.vllm_llm import ContainedLLM, contain
+from patchbay.server.vllm_scoring import VllmScorer
 
 _IDLE_POLL_S = 0.02
 _SHUTDOWN_S = 1.0
@@ -89,6 +90,7 @@ class VllmEngine:
         stall: StallWatch,
     ) -> None:
         self._llm = llm
+        self._scorer = VllmScorer(llm, self._while_alive, app.state.args.chat_template)
         self._stall = stall
         self._stalled: str | None = None
         self._calls = self._ended_calls = 0
@@ -153,6 +155,10 @@ class VllmEngine:
     @property
     def app(self) -> ASGIApp:
         return self._guarded_app
+
+    @property
+    def scorer(self) -> VllmScorer:
+        return self._scorer
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))

@@ -49,7 +49,7 @@ class CopyContents:
     """The contents of a checked copy.
 
     `generation`: the registry's; `tables`: the migration that they are at; `artifacts`: the SHA-256 of every file of a
-    revision that is not retired; `responses`: the number of responses that clients had kept.
+    revision or data set that is not retired; `responses`: the number of responses that clients had kept.
     """
 
     generation: int
@@ -69,8 +69,7 @@ def check_database(file: Path) -> CopyContents:
             raise RegistryError(f"{file} is damaged: {faults[0]}")
         (generation,) = reader.execute("SELECT generation FROM state").fetchone()
         (tables,) = reader.execute("SELECT version_num FROM alembic_version").fetchone()
-        drafts = reader.execute("SELECT draft FROM revisions WHERE retired_at IS NULL")
-        artifacts = frozenset(entry["sha256"] for (draft,) in drafts for entry in json.loads(draft)["files"])
+        artifacts = frozenset(_files_in(reader, "revisions") | _files_in(reader, "datasets"))
         return CopyContents(int(generation), str(tables), artifacts, _responses_in(reader))
 
 
@@ -119,9 +118,22 @@ def _leave_out_responses(copy: sqlite3.Connection) -> None:
         copy.execute("VACUUM")
 
 
+def _files_in(database: sqlite3.Connection, table: str) -> set[str]:
+    """Returns the SHA-256 of the files that a table's lines name, of those that are not retired."""
+    if not _has_table(database, table):
+        return set()
+    drafts = database.execute(f"SELECT draft FROM {table} WHERE retired_at IS NULL")  # noqa: S608 - a name of our own
+    return {entry["sha256"] for (draft,) in drafts for entry in json.loads(draft)["files"]}
+
+
+def _has_table(database: sqlite3.Connection, table: str) -> bool:
+    """Whether there is such a table. A registry of an older version does not have all."""
+    return database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+
+
 def _responses_in(database: sqlite3.Connection) -> int:
-    """Counts the kept responses. A registry of an older version has no table of them."""
-    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'responses'").fetchone() is None:
+    """Counts the kept responses."""
+    if not _has_table(database, "responses"):
         return 0
     (count,) = database.execute("SELECT count(*) FROM responses").fetchone()
     return int(count)

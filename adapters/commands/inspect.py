@@ -99,6 +99,7 @@ def verify(
     """
     from patchbay.adapters.checks.base import BaseLayout
     from patchbay.adapters.checks.check import check_folder
+    from patchbay.adapters.parity.reading import read_parity
     from patchbay.adapters.signing import verify_folder
 
     with opened(config) as session, workdir("verify") as aside:
@@ -110,6 +111,7 @@ def verify(
             record = known.get(revision.draft.base or "")
             base = BaseLayout.from_json(record.layout) if record and record.layout else None
             check_folder(folder, max_rank=session.defaults.max_rank, base=base, limits=session.config.limits)
+            read_parity(folder)
             signer = verify_folder(folder, session.config.signing)
         if as_json:
             print_json({"revision": revision.name, "digest": revision.draft.digest, "signed_by": signer, "ok": True})
@@ -251,9 +253,9 @@ def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
 
 def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> None:
     placements = [p for p in _placements(revision.adapter, session.registry.reports()) if p.number == revision.number]
-    refusal = _refusal(session, revision)
+    refusal, parity = _refusal(session, revision), _parity(session, revision)
     if as_json:
-        print_json({"revision": revision, "placements": placements, "refusal": refusal})
+        print_json({"revision": revision, "placements": placements, "refusal": refusal, "parity": parity})
         return
     draft = revision.draft
     console().print(
@@ -269,6 +271,7 @@ def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> 
                 "not promoted": refusal,
                 "signed by": draft.signed_by,
                 "golden prompts": len(draft.golden) or None,
+                "parity": parity,
                 **provenance_facts(draft.provenance),
             }
         )
@@ -285,6 +288,20 @@ def _refusal(session: Session, revision: "Revision") -> str | None:
     rollouts = session.registry.rollouts(revision.adapter)
     last = next((rollout for rollout in rollouts if rollout.number == revision.number), None)
     return last.reason if last is not None and last.state == "failed" else None
+
+
+def _parity(session: Session, revision: "Revision") -> str | None:
+    """Says how many parity rows a revision carries, None where it carries none. They were checked at its push."""
+    from patchbay.adapters.contents import PARITY_FILE
+    from patchbay.adapters.parity.reading import read_parity
+
+    files = tuple(file for file in revision.draft.files if file.name == PARITY_FILE)
+    if not files:
+        return None
+    with workdir("parity") as aside:
+        session.store.fetch(files, aside / "files")
+        found = read_parity(aside / "files")
+    return f"{len(found.rows)} rows" if found is not None else None
 
 
 def _distances(session: Session, first: "Revision", second: "Revision") -> dict[str, float]:

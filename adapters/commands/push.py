@@ -203,6 +203,10 @@ def _show(pushed: "Pushed", *, as_json: bool) -> None:
         f"[bold]{revision.name}[/bold] {what}: digest {draft.digest[:12]}, rank {draft.rank}, {size(draft.size_bytes)},"
         f" for the base model {(draft.base or 'any')[:12]}"
     )
+    if pushed.data is not None:
+        console().print(f"Trained on {pushed.data}.")
+    for warning in pushed.warnings:
+        console().print(f"[yellow]Warning:[/yellow] {escape(warning)}")
     for change in pushed.changes:
         console().print(f"Changed: {escape(change)}.")
     if pushed.left_out:

@@ -12,6 +12,7 @@ from patchbay.core.setting_faults import Fault
 from patchbay.core.settings import Settings
 from patchbay.guards.base_config import ActionName, GuardBase, MaskConfig
 from patchbay.guards.entities.kinds import KINDS
+from patchbay.guards.entities.named import KINDS_OF_LISTS
 
 KindName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,31}$")]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
@@ -41,6 +42,7 @@ class EntitiesGuard(GuardBase):
     """Finds persons, places, dates, organisations and what else Presidio's analyzer knows.
 
     `url`: the address of its service, without `/analyze`; `in_process`: in place of that, the analyzer as a library;
+    `model`: in place of both, an adapter on the engine that names persons and addresses (kinds PERSON and LOCATION);
     `languages`: those that texts are in: of several, the text's own where it can be told, and else the first;
     `kinds`: what is looked for, by Presidio's names, as a list or with an action each; `other_kinds`: names of kinds
     that your analyzer knows and Presidio does not; `min_score`: the lowest score, 0 to 1, that counts; `deadline_s`:
@@ -52,6 +54,7 @@ class EntitiesGuard(GuardBase):
     kind: Literal["entities"]
     url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+[^\s]*$")
     in_process: InProcess | None = None
+    model: str | None = Field(default=None, min_length=1)
     languages: tuple[LanguageCode, ...] = Field(default=("en",), min_length=1)
     kinds: KindActions = Field(default={"PERSON": None}, min_length=1)
     other_kinds: tuple[KindName, ...] = ()
@@ -64,14 +67,9 @@ class EntitiesGuard(GuardBase):
     mask: MaskConfig = MaskConfig()
 
     @property
-    def actions_used(self) -> AbstractSet[ActionName]:
-        """The actions that the guard does for anybody: its kinds' own, and those of tenants."""
-        own = {self.action if action is None else action for action in self.kinds.values()}
-        return own | {one.action for one in self.tenants.values() if one.action is not None}
-
-    def masks(self, action: ActionName) -> bool:
-        """Says whether anything is masked, where the guard's own action is `action`."""
-        return action == "mask" or "mask" in self.kinds.values()
+    def own_actions(self) -> AbstractSet[ActionName]:
+        """The actions of the guard's kinds: their own, or the guard's."""
+        return {self.action if action is None else action for action in self.kinds.values()}
 
     def actions_by_kind(self, action: ActionName, *, overridden: bool) -> Mapping[str, ActionName]:
         """Returns what is done about each kind. `action`: the guard's, for one tenant; `overridden`: whether it counts
@@ -87,8 +85,8 @@ class EntitiesGuard(GuardBase):
 
     def _asks_one(self) -> Iterator[Fault]:
         """Yields what is wrong with who is asked."""
-        if (self.url is None) == (self.in_process is None):
-            yield Fault((), "say who is asked: either `url` of Presidio's service or `in_process`, and not both")
+        if sum(asked is not None for asked in (self.url, self.in_process, self.model)) != 1:
+            yield Fault((), "say who is asked, and only one: `url` of Presidio's service, `in_process`, or `model`")
         if len(set(self.languages)) != len(self.languages):
             yield Fault(("languages",), "a language is named twice: leave one out")
         models = None if self.in_process is None else self.in_process.models
@@ -101,6 +99,8 @@ class EntitiesGuard(GuardBase):
     def _kind_faults(self) -> Iterator[Fault]:
         """Yields what is wrong with kinds and with what is done about them."""
         for kind, action in self.kinds.items():
+            if self.model is not None and kind not in KINDS_OF_LISTS.values():
+                yield Fault(("kinds", kind), f"an adapter names {' and '.join(KINDS_OF_LISTS.values())} alone")
             if kind not in KINDS and kind not in self.other_kinds:
                 words = (
                     f"Presidio knows no such kind ({meant(kind, KINDS)}); one of your own goes into `other_kinds`, too"

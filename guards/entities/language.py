@@ -1,7 +1,7 @@
 """The language that a finder is asked in: of several, the text's own where it can be told, and else the first."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from patchbay.core.errors import ConfigError
@@ -34,10 +34,17 @@ class Languages:
             return self._codes[0]
         return str(self._identifier.classify(text)[0])
 
-    @cached_property
+    @property
     def _identifier(self) -> "LanguageIdentifier":
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+        return _identifier_of(self._codes)
 
-        identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-        identifier.set_languages(list(self._codes))
-        return identifier
+
+@cache
+def _identifier_of(codes: tuple[str, ...]) -> "LanguageIdentifier":
+    """Returns what tells languages apart. It takes two seconds to load, so one serves the check of a configuration and
+    the guards that are made of it, and those of the next one."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier.set_languages(list(codes))
+    return identifier

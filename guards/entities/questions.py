@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final
 
+from patchbay.guards.entities.adapter_finder import AdapterFinder, AskBlocking
 from patchbay.guards.entities.finder import EntityFinder, FinderFailed, FoundEntity
 from patchbay.guards.entities.language import Languages
 
@@ -97,25 +98,29 @@ class Questions:
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._at_a_time, "entities")
 
-    def ask(self, texts: Sequence[str], *, within_s: float = math.inf) -> list[Answer]:
+    def ask(self, texts: Sequence[str], *, within_s: float = math.inf, by: AskBlocking | None = None) -> list[Answer]:
         """Returns what is found in each of `texts`, or why that is not known. After the first failure nothing more of
-        them is asked. `within_s`: the time limit of all together, in seconds: at 0 only kept answers are returned."""
+        them is asked. `within_s`: the time limit of all together, in seconds: at 0 only kept answers are returned;
+        `by`: asks a model on the engine, where the finder is an adapter."""
         keys = [_key(text) for text in texts]
         answers: list[Answer | None] = [self._kept.get(key) for key in keys]
         wanted = dict[bytes, str]()
         for key, text, answer in zip(keys, texts, answers, strict=True):
             if answer is None:
                 wanted[key] = text
-        got = self._asked(wanted, within_s) if wanted else {}
+        finder = self._finder
+        if by is not None and isinstance(finder, AdapterFinder):
+            finder = finder.asking(by)
+        got = self._asked(wanted, within_s, finder) if wanted else {}
         return [got[key] if answer is None else answer for key, answer in zip(keys, answers, strict=True)]
 
-    def _asked(self, texts: dict[bytes, str], within_s: float) -> dict[bytes, Answer]:
+    def _asked(self, texts: dict[bytes, str], within_s: float, finder: EntityFinder) -> dict[bytes, Answer]:
         """Asks about each of `texts` once, as many at a time as may be."""
         answers = dict[bytes, Answer]()
         waiting = list(texts)
         try:
             self._languages.prepare()
-            self._finder.prepare()
+            finder.prepare()
         except FinderFailed as error:
             _log.warning("a finder of entities cannot be asked: %s", error)
             return dict.fromkeys(waiting, error)
@@ -128,15 +133,15 @@ class Questions:
                 return answers | dict.fromkeys(waiting, late)
             # No more than there are threads, so that a question's time limit is not spent on waiting for one's own.
             some, waiting = waiting[: self._at_a_time], waiting[self._at_a_time :]
-            answers |= self._some({key: texts[key] for key in some})
+            answers |= self._some({key: texts[key] for key in some}, finder)
             if (failure := first_failure(answers.values())) is not None:
                 return answers | dict.fromkeys(waiting, failure)
         return answers
 
-    def _some(self, texts: dict[bytes, str]) -> dict[bytes, Answer]:
+    def _some(self, texts: dict[bytes, str], finder: EntityFinder) -> dict[bytes, Answer]:
         if self._health.rests:
             return dict.fromkeys(texts, FinderFailed("It failed several times, and is not asked for a while."))
-        asked = {key: self._threads.submit(self._one, text) for key, text in texts.items()}
+        asked = {key: self._threads.submit(self._one, text, finder) for key, text in texts.items()}
         until = self._clock() + self._deadline_s
         answers = {key: self._answer(future, until) for key, future in asked.items()}
         for key, answer in answers.items():
@@ -147,8 +152,8 @@ class Questions:
             _log.warning("a finder of entities has no answer: %s", failure)
         return answers
 
-    def _one(self, text: str) -> Sequence[FoundEntity]:
-        return self._finder.find(text, self._languages.of(text))
+    def _one(self, text: str, finder: EntityFinder) -> Sequence[FoundEntity]:
+        return finder.find(text, self._languages.of(text))
 
     def _answer(self, future: "Future[Sequence[FoundEntity]]", until: float) -> Answer:
         try:

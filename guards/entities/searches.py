@@ -3,6 +3,7 @@
 import math
 from typing import Final
 
+from patchbay.guards.entities.adapter_finder import AdapterFinder
 from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.presidio_library import PresidioLibrary
@@ -21,6 +22,8 @@ _LIBRARY_CHARS: Final = 1000
 def questions_of(config: EntitiesGuard) -> Questions:
     """Returns who is asked for a guard, and by what rules. Nothing is opened or loaded before the first question."""
     languages, library = Languages(config.languages), config.in_process
+    if config.model is not None:
+        return Questions(AdapterFinder(config.model), languages, config.deadline_s)
     if library is None:
         return Questions(PresidioService(config), languages, config.deadline_s)
     finder = PresidioLibrary(config, library)

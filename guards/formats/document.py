@@ -103,7 +103,7 @@ class TextWalk:
             return ""
         key = (*self._root, spot.path)
         escaped, main = spot.name in ESCAPED, is_main(spot)
-        out = self._texts.feed(key, value, escaped=escaped, main=main) + self._texts.finish(key)
+        out = self._texts.feed(key, value, escaped=escaped, main=main, lead=spot.lead) + self._texts.finish(key)
         self.blocked = self._texts.blocked(key)
         self.changed = self.changed or self._texts.changed(key)
         self._texts.forget(key)

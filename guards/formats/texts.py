@@ -36,6 +36,14 @@ class FinalCheck(Protocol):
         before."""
 
 
+class MakeChannel(Protocol):
+    """Makes a channel for a new text."""
+
+    def __call__(self, escaped: bool, lead: str, /) -> Channel:
+        """Returns a channel. `escaped`: whether the text is inside JSON; `lead`: what stands before it, such as the key
+        of a value."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Text:
     """The state of one text.
@@ -55,13 +63,13 @@ class _Text:
 class AnswerTexts:
     """Filters all texts of one answer, each by its key.
 
-    `make`: makes a channel, for a text inside JSON or not; `note`: is called with what channels release; `masks`: the
+    `make`: makes a channel; `note`: is called with what channels release; `masks`: the
     masks of the request; `may_match`: whether anything may be found in a short text; `final`: checks the answer's own
     text at its end, None where nothing does; `most`: the number of texts that may be open at a time; `open`: the state
     of each text; `gathered`: the characters that `final` has still to check.
     """
 
-    make: Callable[[bool], Channel]
+    make: MakeChannel
     note: Callable[[Released], None]
     masks: Masks
     final: FinalCheck | None = None
@@ -70,11 +78,11 @@ class AnswerTexts:
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
 
-    def feed(self, key: Hashable, text: str, *, escaped: bool = False, main: bool = False) -> str:
+    def feed(self, key: Hashable, text: str, *, escaped: bool = False, main: bool = False, lead: str = "") -> str:
         """Takes the next piece of the text called `key`, and returns what may go out.
 
-        `escaped`: whether the text is inside JSON; `main`: whether it is the answer's own text. Raises AnswerUnreadable
-        where the answer has too many texts.
+        `escaped`: whether the text is inside JSON; `main`: whether it is the answer's own text; `lead`: what stands
+        before it, such as the key of a value. Raises AnswerUnreadable where the answer has too many texts.
         """
         state = self.open.get(key)
         if state is None:
@@ -82,7 +90,7 @@ class AnswerTexts:
                 raise AnswerUnreadable("The answer has too many parts, so it was not let through.")
             main = main and self.final is not None
             state = self.open[key] = _Text(
-                channel=self.make(escaped), unmask=Unmask(self.masks, escaped=escaped), main=main
+                channel=self.make(escaped, lead), unmask=Unmask(self.masks, escaped=escaped), main=main
             )
         return self._gather(state, self._unmask(state, state.channel.feed(text)))
 
@@ -116,12 +124,12 @@ class AnswerTexts:
         """Drops the state of the text called `key`, which has ended."""
         self.open.pop(key, None)
 
-    def whole(self, text: str, *, escaped: bool = False, main: bool = False) -> tuple[str, bool]:
+    def whole(self, text: str, *, escaped: bool = False, main: bool = False, lead: str = "") -> tuple[str, bool]:
         """Filters a text that is whole, with the same result as piece by piece. What is found is not noted.
 
         Returns the text, and whether it was blocked.
         """
-        channel, unmask = self.make(escaped), Unmask(self.masks, escaped=escaped)
+        channel, unmask = self.make(escaped, lead), Unmask(self.masks, escaped=escaped)
         first, last = channel.feed(text), channel.finish()
         out = unmask.feed(first.text + last.text)
         if channel.blocked:
@@ -145,7 +153,7 @@ class AnswerTexts:
         return walked(value, Spot(place), self._whole_at, type_of)
 
     def _whole_at(self, text: str, spot: Spot) -> str:
-        return self.whole(text, escaped=spot.name in ESCAPED, main=is_main(spot))[0]
+        return self.whole(text, escaped=spot.name in ESCAPED, main=is_main(spot), lead=spot.lead)[0]
 
     def _gather(self, state: _Text, text: str) -> str:
         """Keeps text for the final check, and returns what goes out now."""
@@ -203,5 +211,7 @@ class _BlockingWatch:
 def blocked_texts() -> AnswerTexts:
     """Returns the texts of an answer that may not go out: each is blocked at its first character."""
     return AnswerTexts(
-        make=lambda escaped: Channel([_BlockingWatch()], lambda span: ""), note=lambda released: None, masks=Masks()
+        make=lambda escaped, lead: Channel([_BlockingWatch()], lambda span: ""),
+        note=lambda released: None,
+        masks=Masks(),
     )

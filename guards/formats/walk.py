@@ -1,7 +1,7 @@
 """The walk over the texts of a JSON document in a wire format, shared by prompts and answers. Pure."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from patchbay.guards.formats.protocol import FormatPlace
 
@@ -9,14 +9,18 @@ from patchbay.guards.formats.protocol import FormatPlace
 class Spot(NamedTuple):
     """The spot of a value in a document. `place`: its place in the wire format; `path`: the keys and numbers that lead
     to it; `name`: the nearest key above it, empty for keys and numbers, which have none; `within`: what `enter` said of
-    the object around it."""
+    the object around it; `lead`: the keys above it, as JSON writes them before a value, in JSON that a client or a
+    model chose."""
 
     place: FormatPlace
     path: tuple[str | int, ...] = ()
     name: str = ""
     within: str = ""
+    lead: str = ""
 
 
+# Characters of keys that may name what is in a value.
+_LEAD: Final = 200
 # Takes a text and its spot. Returns the text that takes its place.
 SpotVisit = Callable[[str, Spot], str]
 # Takes an object and its spot. Returns what it stands for, such as its role or its type.
@@ -32,8 +36,7 @@ def walked(value: Any, spot: Spot, visit: SpotVisit, enter: Enter) -> Any:
     if isinstance(value, str):
         return visit(value, spot) if value and spot.place.is_text(spot.name, value) else value
     if isinstance(value, list):
-        place, path, name, within = spot
-        return [walked(item, Spot(place, (*path, at), name, within), visit, enter) for at, item in enumerate(value)]
+        return [walked(item, spot._replace(path=(*spot.path, at)), visit, enter) for at, item in enumerate(value)]
     if isinstance(value, dict):
         return _object(value, spot, visit, enter)
     if not spot.place.is_text_number(value):
@@ -48,8 +51,9 @@ def _object(value: Mapping[str, Any], spot: Spot, visit: SpotVisit, enter: Enter
     for key, item in value.items():
         path = (*spot.path, key)
         is_text = key and spot.place.has_text_key(key)
-        name = visit(key, Spot(spot.place, (*path, 0), "", within)) if is_text else key
-        below = Spot(spot.place.below(key), path, key, within)
+        name = visit(key, Spot(spot.place, (*path, 0), "", within, spot.lead)) if is_text else key
+        lead = f'{spot.lead}"{key}": '[-_LEAD:] if spot.place.kind == "free" else ""
+        below = Spot(spot.place.below(key), path, key, within, lead)
         out[_unused(name, out)] = walked(item, below, visit, enter)
     return out
 

@@ -31,7 +31,7 @@ class Judges:
     """
 
     def __init__(self, *, ask: AskModel, again: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
-        self._ask = ask
+        self.ask = ask
         self.again = again
         self._wanted = wanted
         self._entries: list[_Entry] = []
@@ -41,7 +41,7 @@ class Judges:
         """Lends the judge that `config` describes, started. Raises what its start raises."""
         entry = next((entry for entry in self._entries if entry.config == config), None)
         if entry is None:
-            entry = _Entry(config, make_judge(config, self._ask))
+            entry = _Entry(config, make_judge(config, self.ask))
             self._entries.append(entry)
         entry.users += 1
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from patchbay.guards.rules.context import Near
+from patchbay.guards.rules.context import CANDIDATE, Near
 
 # Says of a whole match whether it counts.
 Validator = Callable[[str], bool]
@@ -20,6 +20,8 @@ class RuleMatch(Protocol):
     def string(self) -> str: ...
 
     def start(self) -> int: ...
+
+    def end(self) -> int: ...
 
     def __getitem__(self, group: int, /) -> str: ...
 
@@ -72,6 +74,12 @@ class Rule:
         if self.near is None and self.unless is None:
             return True
         before = match.string[max(0, match.start() - LOOK_BACK) : match.start()]
-        if self.near is not None and self.near.pattern.search(before) is None:
+        if self.near is not None and self.near.pattern.search(before) is None and not self._is_named_after(match):
             return False
         return self.unless is None or self.unless.search(before) is None
+
+    def _is_named_after(self, match: RuleMatch) -> bool:
+        """Whether a word after a match names it. Only scanners that know of it hold what comes after."""
+        if self.near is None or self.near.after is None or self.scanned != CANDIDATE:
+            return False
+        return self.near.after.match(match.string, match.end()) is not None

@@ -63,13 +63,20 @@ _GIVES: Final = (
 _TYPE: Final = r"(?:[\"']?\s?:\s?[A-Za-z][\w<>\[\].|?]{0,30}(?=\s?=))?"
 # A table: the name is in its first line, the value in a line after it.
 _HEADED: Final = r"(?:[,;|\t][^\n]{0,80})?\n(?:[|: \t-]{3,80}\n)?(?:[^\n]{0,80}[,;|\t])?[ \"']{0,2}\Z"
+# A list: the name's value, and others before this one.
+_LISTED: Final = (
+    r"[\s'\"`\\\]]{0,4}(?:=>|:{1,3}=|:|={1,2})[\s\[({-]{0,8}"
+    r"(?:[`'\"]?[\w.:+/~=-]{8,100}[`'\"]?(?:\s{0,4},\s{0,8}|[ \t]{0,2}\n\s{0,8}-\s{1,3})){1,8}[`'\"]?\Z"
+)
 _VALUE: Final = r"[A-Za-z0-9_/][\w.:+/~-]{11,199}={0,2}"
 
 
 def _assigned(names: tuple[str, ...], begins: str = "") -> Near:
     words = "|".join(map(re.escape, names))
     return Near(
-        re.compile(rf"{begins}(?:{words})[ \t\w.-]{{0,20}}{_TYPE}(?:{_GIVES}|{_HEADED})", re.IGNORECASE | re.ASCII),
+        re.compile(
+            rf"{begins}(?:{words})[ \t\w.-]{{0,20}}{_TYPE}(?:{_GIVES}|{_HEADED}|{_LISTED})", re.IGNORECASE | re.ASCII
+        ),
         names,
     )
 

@@ -1,6 +1,8 @@
 """Parse trees of patterns, as Python's own parser makes them: their nodes, and the widths of what they match. Pure."""
 
+import string
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from importlib import import_module
 from typing import Any, Final
 
@@ -26,6 +28,13 @@ _TAKEN: Final[Mapping[Any, str]] = {
     constants.CATEGORY_NOT_SPACE: "x7-_",
     constants.CATEGORY_WORD: "x7_",
     constants.CATEGORY_NOT_WORD: "- ",
+}
+# The last code of ASCII, and the codes of classes as rules have them, which are of ASCII alone.
+_MOST_CODE: Final = 127
+_CATEGORY_CODES: Final[Mapping[Any, AbstractSet[int]]] = {
+    constants.CATEGORY_DIGIT: frozenset(map(ord, string.digits)),
+    constants.CATEGORY_SPACE: frozenset(map(ord, string.whitespace)),
+    constants.CATEGORY_WORD: frozenset(map(ord, string.ascii_letters + string.digits + "_")),
 }
 
 
@@ -60,6 +69,47 @@ def _widths_of(kind: Any, value: Any) -> tuple[int, int]:
     if inner:
         return min(low for low, _ in inner), max(high for _, high in inner)
     return (0, 0) if kind is constants.AT else (1, 1)
+
+
+def characters(nodes: Sequence[Node]) -> frozenset[int] | None:
+    """Returns the codes of all characters that may be in what a sequence of nodes matches; None where they are too
+    many, as without the characters of a class."""
+    return _union([_all_codes(kind, value) for kind, value in nodes])
+
+
+def beginnings(nodes: Sequence[Node]) -> frozenset[int] | None:
+    """Returns the codes of all characters that what a sequence of nodes matches may begin with; None where they are too
+    many."""
+    first: list[AbstractSet[int] | None] = []
+    for kind, value in nodes:
+        inner = inner_nodes(kind, value)
+        first += [beginnings(one) for one in inner] or [_codes(kind, value)]
+        # What matches nothing may be left out.
+        if _widths_of(kind, value)[0] > 0:
+            break
+    return _union(first)
+
+
+def _all_codes(kind: Any, value: Any) -> frozenset[int] | None:
+    return _union([_codes(kind, value), *(characters(one) for one in inner_nodes(kind, value))])
+
+
+def _union(parts: Sequence[AbstractSet[int] | None]) -> frozenset[int] | None:
+    known = [part for part in parts if part is not None]
+    return frozenset().union(*known) if len(known) == len(parts) else None
+
+
+def _codes(kind: Any, value: Any) -> AbstractSet[int] | None:
+    """Returns the codes that a node, or a member of a class, takes by itself; those of nodes within it aside."""
+    if kind is constants.IN:
+        return _union([_codes(*member) for member in value])
+    if kind is constants.LITERAL:
+        return {value}
+    if kind is constants.RANGE:
+        return None if value[1] > _MOST_CODE else frozenset(range(value[0], value[1] + 1))
+    if kind is constants.CATEGORY:
+        return _CATEGORY_CODES.get(value)
+    return None if kind in (constants.NEGATE, constants.NOT_LITERAL, constants.ANY) else frozenset()
 
 
 def example_of(nodes: Sequence[Node]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import hyperscan as hs
 
 from patchbay.core.errors import ConfigError
-from patchbay.guards.scan.scanner import Expression
+from patchbay.guards.scan.scanner import Expression, longest_run, run_at
 
 # The compiled bytes depend on this code too: another number here has all of them compiled again.
 _FORMAT = b"1"
@@ -27,19 +27,22 @@ _FORMAT = b"1"
 class _Scratches(threading.local):
     """The scratch memory of each thread. Two scans must not share one, and Python's lock is released during a scan."""
 
-    def __init__(self, *, forward: hs.Database, backward: hs.Database) -> None:
+    def __init__(self, *, forward: hs.Database, backward: hs.Database | None) -> None:
         self.forward = hs.Scratch(forward)
-        self.backward = hs.Scratch(backward)
+        self.backward = hs.Scratch(backward) if backward is not None else None
 
 
 class HyperscanScanner:
     """A `Scanner` on Hyperscan, made by `load`. Threads can share it. `numbers`: the rules that have an expression, by
-    the number of the expression."""
+    the number of the expression; `run`: the longest run of characters of tokens that may become a match."""
 
-    def __init__(self, *, forward: hs.Database, backward: hs.Database, numbers: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, *, forward: hs.Database, backward: hs.Database | None, numbers: Sequence[Sequence[int]], run: int
+    ) -> None:
         self._forward = forward
         self._backward = backward
         self._numbers = numbers
+        self._run = run
         self._scratches = _Scratches(forward=forward, backward=backward)
 
     def hits(self, text: str) -> Collection[int]:
@@ -54,7 +57,9 @@ class HyperscanScanner:
 
     def live(self, backwards: str) -> int:
         """Returns the length of the end that may become a match; see `Scanner`."""
-        longest = 0
+        run = longest = run_at(backwards, self._run)
+        if run == len(backwards) or self._backward is None:
+            return run
 
         def note(number: int, start: int, end: int, flags: int, context: object) -> None:
             nonlocal longest
@@ -63,7 +68,7 @@ class HyperscanScanner:
 
         data = backwards.encode("utf-8", "replace")
         self._backward.scan(data, match_event_handler=note, scratch=self._scratches.backward)
-        # Hyperscan counts bytes, and its callers count characters.
+        # Hyperscan counts bytes, and its callers count characters. A run is of ASCII.
         return longest if len(data) == len(backwards) else len(data[:longest].decode())
 
 
@@ -81,7 +86,10 @@ def load(expressions: Sequence[Expression], folder: Path | None) -> HyperscanSca
         (f"^(?:{prefixes})", 0, _flags(expression)) for expression in expressions for prefixes in expression.backward
     )
     return HyperscanScanner(
-        forward=_database(forward, folder), backward=_database([*backward], folder), numbers=list(alike.values())
+        forward=_database(forward, folder),
+        backward=_database([*backward], folder) if backward else None,
+        numbers=list(alike.values()),
+        run=longest_run(expressions),
     )
 
 

@@ -10,7 +10,7 @@ import re2
 from patchbay.core.errors import ConfigError
 from patchbay.guards.rules.language import forward, parsed
 from patchbay.guards.rules.rule import Rule
-from patchbay.guards.scan.scanner import Expression
+from patchbay.guards.scan.scanner import Expression, longest_run, run_at
 
 # Bytes that RE2 may use for one expression.
 _MEMORY = 64 << 20
@@ -28,6 +28,7 @@ class Re2Scanner:
             for expression in expressions
             for prefixes in expression.backward
         ]
+        self._run = longest_run(expressions)
 
     def hits(self, text: str) -> Collection[int]:
         """Returns the rules that match; see `Scanner`."""
@@ -36,7 +37,8 @@ class Re2Scanner:
     def live(self, backwards: str) -> int:
         """Returns the length of the end that may become a match; see `Scanner`."""
         matches = (pattern.match(backwards) for pattern in self._backward)
-        return max((match.end() for match in matches if match is not None), default=0)
+        run = run_at(backwards, self._run)
+        return max((match.end() for match in matches if match is not None and match.end() > run), default=run)
 
 
 def in_linear_time(rule: Rule) -> "re2._Regexp[str]":

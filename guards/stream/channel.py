@@ -6,7 +6,8 @@ cut.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from patchbay.guards.stream.json_writer import JsonWriter
 from patchbay.guards.stream.watch import TextWatch, WatchState
@@ -18,8 +19,7 @@ Marker = Callable[[FoundSpan], str]
 _Events = list[tuple[int, int, FoundSpan | str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(NamedTuple):
     """The part of a text that is released by one call.
 
     `text`: what may go to the client now; `spans`: the spans settled by now, each reported once; `texts`: the text of
@@ -94,13 +94,18 @@ class Channel:
         self._finished = True
         states = [watch.finish() for watch in self._watches]
         last = self._take([WatchState(state.spans, self._length, state.closed) for state in states])
-        return replace(last, text=last.text + self._writer.finish()) if last.blocked is None else last
+        return last._replace(text=last.text + self._writer.finish()) if last.blocked is None else last
 
     def _take(self, states: Sequence[WatchState]) -> Released:
-        for state in states:
-            self._events += [(span.start, 1, span) for span in state.spans]
-            self._events += [(place, 0, rule) for rule, place in state.closed]
-        self._settled = min((state.live for state in states), default=self._length)
+        # On the path of every chunk, where nothing was found mostly.
+        settled = self._length
+        for spans, live, closed in states:
+            if spans:
+                self._events += [(span.start, 1, span) for span in spans]
+            if closed:
+                self._events += [(place, 0, rule) for rule, place in closed]
+            settled = min(settled, live)
+        self._settled = settled
         return self._release()
 
     def _release(self) -> Released:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from patchbay.guards.stream.watch import TextWatch, WatchState
 from patchbay.guards.verdict import FoundSpan
 
-_RUN_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+RUN_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
 # Shorter runs hold fewer than nine characters.
 _SHORTEST = 12
 RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}")
-_WINDOW = 4096
+WINDOW = 4096
 # What is longer than half of this may be found in two parts of a longer run, and so not be found.
 _OVERLAP = 1024
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
@@ -38,12 +38,12 @@ class EncodedWatch:
     def feed(self, text: str) -> WatchState:
         """Takes the next piece of the text; see `TextWatch`."""
         text, start = self._run + text, self._start
-        ended = text.rstrip(_RUN_CHARS)
+        ended = text.rstrip(RUN_CHARS)
         spans = self._found(ended, start) if len(ended) >= _SHORTEST else []
         self._run, self._start = text[len(ended) :], start + len(ended)
-        if len(self._run) > _WINDOW:
-            *whole, last = _windows(len(self._run))
-            spans += self._in_windows(self._run, self._start, whole)
+        if len(self._run) > WINDOW:
+            *whole, last = windows(len(self._run))
+            spans += self._inwindows(self._run, self._start, whole)
             self._run, self._start = self._run[last:], self._start + last
         return WatchState(spans, self._start)
 
@@ -58,34 +58,37 @@ class EncodedWatch:
         """Returns what is in the runs of `text`, all of which have ended. `start`: where it begins."""
         spans = list[FoundSpan]()
         for match in RUN.finditer(text):
-            spans += self._in_windows(match[0], start + match.start(), _windows(len(match[0])))
+            spans += self._inwindows(match[0], start + match.start(), windows(len(match[0])))
         return spans
 
-    def _in_windows(self, run: str, start: int, places: Iterable[int]) -> list[FoundSpan]:
-        return [span for at in places for span in self._in_window(run[at : at + _WINDOW], start + at)]
+    def _inwindows(self, run: str, start: int, places: Iterable[int]) -> list[FoundSpan]:
+        return [span for at in places for span in self._in_window(run[at : at + WINDOW], start + at)]
 
     def _in_window(self, run: str, start: int) -> list[FoundSpan]:
-        found: dict[tuple[str, str], FoundSpan] = {}
-        for text in dict.fromkeys(_texts_in(run)):
-            for watch in self._make():
-                for span in (*watch.feed(text).spans, *watch.finish().spans):
-                    found[span.guard, span.rule] = FoundSpan(
-                        start=start,
-                        end=start + len(run),
-                        guard=span.guard,
-                        rule=span.rule,
-                        kind=span.kind,
-                        action=span.action,
-                    )
-        return list(found.values())
+        return spans_in(texts_in(run), self._make, start, start + len(run))
 
 
-def _windows(length: int) -> range:
+def spans_in(texts: Iterable[str], make: Callable[[], Sequence[TextWatch]], start: int, end: int) -> list[FoundSpan]:
+    """Returns what is found in texts that a window holds, which ends at `end`: each stands for all of the window.
+
+    `make`: makes the watches that look at a text; `start`: where the window begins.
+    """
+    found: dict[tuple[str, str], FoundSpan] = {}
+    for text in dict.fromkeys(texts):
+        for watch in make():
+            for span in (*watch.feed(text).spans, *watch.finish().spans):
+                found[span.guard, span.rule] = FoundSpan(
+                    start=start, end=end, guard=span.guard, rule=span.rule, kind=span.kind, action=span.action
+                )
+    return list(found.values())
+
+
+def windows(length: int) -> range:
     """Returns where the windows of a run of `length` characters begin."""
-    return range(0, max(1, length - _OVERLAP), _WINDOW - _OVERLAP)
+    return range(0, max(1, length - _OVERLAP), WINDOW - _OVERLAP)
 
 
-def _texts_in(run: str) -> Iterator[str]:
+def texts_in(run: str) -> Iterator[str]:
     """Yields the texts that `run` may stand for, whichever of its characters is the first of a group."""
     plain = run.translate(_TO_STANDARD)
     for shift in range(4):
@@ -106,4 +109,4 @@ def _pieces(data: bytes) -> Iterator[str]:
 
 def may_be_encoded(text: str) -> bool:
     """Whether a run is in `text` that may stand for a text."""
-    return any(next(_texts_in(match[0][:_WINDOW]), None) is not None for match in RUN.finditer(text))
+    return any(next(texts_in(match[0][:WINDOW]), None) is not None for match in RUN.finditer(text))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from patchbay.core.errors import GuardFailed
+from patchbay.guards.entities.adapter_finder import AskBlocking
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
 from patchbay.guards.entities.questions import Answer, Questions, first_failure
 from patchbay.guards.entities.windows import Window, Windows
@@ -35,7 +36,8 @@ class EntitySearch:
     `guard`: its name; `questions`: who is asked; `actions`: what is done about each kind; `min_score`: the lowest score
     that counts; `closed`: whether a text goes no further where there is no answer; `most`: the most characters of a
     window; `sentences`: whether one ends with a sentence, as on streams; `within_s`: the time limit of all questions
-    about one prompt, in seconds; `waiting`: makes the block in which it waits for answers.
+    about one prompt, in seconds; `waiting`: makes the block in which it waits for answers; `by`: asks a model on the
+    engine, None where there is none.
     """
 
     guard: str
@@ -47,11 +49,12 @@ class EntitySearch:
     sentences: bool
     within_s: float = math.inf
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    by: AskBlocking | None = None
 
     def ask(self, texts: Sequence[str]) -> Sequence[Answer]:
         """Returns what is found in each of `texts`, or why that is not known. It blocks."""
         with self.waiting():
-            return self.questions.ask(texts, within_s=self.within_s)
+            return self.questions.ask(texts, within_s=self.within_s, by=self.by)
 
     def windows(self) -> Windows:
         """Returns new windows for one text."""

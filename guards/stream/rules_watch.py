@@ -16,7 +16,7 @@ import ahocorasick
 import re2
 
 from patchbay.guards.escapes import Escapes
-from patchbay.guards.folding import FoldedTail
+from patchbay.guards.folding import FoldedTail, fold
 from patchbay.guards.rules.allowed import AllowedValues
 from patchbay.guards.rules.language import VALUE
 from patchbay.guards.rules.rule import LOOK_BACK, Rule
@@ -113,12 +113,15 @@ class RulesWatch:
     """A `TextWatch` that finds the matches of rules.
 
     `escaped`: whether the text is inside JSON; `escapes`: reads escapes of other formats, where set, and only matches
-    with one in them are reported.
+    with one in them are reported; `lead`: what stands before the text, such as the key of a value, which may name what
+    is in it.
     """
 
-    def __init__(self, rules: RuleSet, *, escaped: bool = False, escapes: Escapes | None = None) -> None:
+    def __init__(
+        self, rules: RuleSet, *, escaped: bool = False, escapes: Escapes | None = None, lead: str = ""
+    ) -> None:
         self._rules = rules
-        self._tail = FoldedTail(escaped=escaped, escapes=escapes)
+        self._tail = FoldedTail(escaped=escaped, escapes=escapes, lead=fold(lead)[-LOOK_BACK:])
         self._only_escapes = escapes is not None
         # By a rule's number: where to search from, and the rules that have begun and not ended.
         self._search_from: dict[int, int] = {}
@@ -143,6 +146,9 @@ class RulesWatch:
         scanned = self._scanned()
         live = self._rules.scanner.live(scanned[::-1])
         settled = tail.floor(max(tail.context, len(tail.text) - live))
+        if settled <= tail.context:
+            # All of it may still become a match, so nothing is to be told yet.
+            return WatchState((), tail.start_of(settled))
         return self._settle(settled, scanned)
 
     def finish(self) -> WatchState:

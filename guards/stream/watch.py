@@ -1,14 +1,12 @@
 """The protocol of text watches: detectors that look at a growing text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from patchbay.guards.verdict import FoundSpan
 
 
-@dataclass(frozen=True, slots=True)
-class WatchState:
+class WatchState(NamedTuple):
     """The progress of a watch after a piece of text.
 
     `spans`: spans that begin before `live`, and so cannot change any more; each is reported once, in no order; `live`:

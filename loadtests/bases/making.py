@@ -26,8 +26,8 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
+from patchbay.tuning.bases.quantize import int4_scheme, pack, quantization_config, unpack
 from patchbay.tuning.demo.build import ARTIFACTS
-from patchbay.tuning.demo.quantize import int4_scheme, pack, quantization_config, unpack
 
 ROWS = 1536
 _GROUP = 32

@@ -117,21 +117,12 @@ def _found(guards: Sequence[GuardConfig]) -> Found:
 
 def _counts(guard: GuardConfig, tenant: str) -> Iterator[str]:
     """Yields the metrics that a guard counts for a tenant."""
-    action = _action(guard, tenant) if "output" in guard.on else None
-    if action is None:
+    actions = guard.actions_for(tenant) if "output" in guard.on else frozenset()
+    if not actions:
         return
     if isinstance(guard, SchemaGuard):
         yield "schema"
     elif isinstance(guard, RefusalGuard):
         yield "refusals"
-    elif action in ("block", "redact"):
+    elif not actions.isdisjoint(("block", "redact")):
         yield "guards"
-
-
-def _action(guard: GuardConfig, tenant: str) -> str | None:
-    """Returns a guard's action for a tenant, None where it is off or only reports."""
-    own = guard.tenants.get(tenant)
-    if own is None:
-        return None if guard.dry_run else guard.action
-    looks_only = guard.dry_run if own.dry_run is None else own.dry_run
-    return None if own.off or looks_only else own.action or guard.action

@@ -43,7 +43,8 @@ class GivenText:
 
     `place`: its place in a line of a data set, such as `messages[0].content`, empty where it is a file's own text;
     `line`: the line of the file that it begins in, from 1 on; `role`: whose turn it is; `in_json`: whether it is a JSON
-    document inside a string; `broken`: the line is no object of JSON, so it is read as it stands.
+    document inside a string; `broken`: the line is no object of JSON, so it is read as it stands; `lead`: the keys that
+    it stands under, which may name what is in it.
     """
 
     pieces: Iterator[str]
@@ -52,6 +53,7 @@ class GivenText:
     role: str = "user"
     in_json: bool = False
     broken: bool = False
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ def texts_of_line(line: str, number: int, fields: Sequence[str]) -> Iterator[Giv
         if not fields or any(_is_below(place, field) for field in fields):
             in_json = place.rpartition(".")[2] in _JSON_KEYS
             pieces = iter([_printable(text)])
-            yield GivenText(pieces=pieces, place=_printable(place), line=number, role=role, in_json=in_json)
+            lead = f'"{place}": '
+            yield GivenText(pieces=pieces, place=_printable(place), line=number, role=role, in_json=in_json, lead=lead)
 
 
 def _pieces(file: io.BufferedReader, encoding: str) -> Iterator[str]:

@@ -160,7 +160,7 @@ def _look_at_text(
 def _looks(text: "GivenText", trial: GuardTrial, progress: "LateProgress") -> "Iterator[Looked]":
     from patchbay.guards.looking import TextLook
 
-    watches = trial.pipeline.watches(trial.side, None, escaped=text.in_json)
+    watches = trial.pipeline.watches(trial.side, None, escaped=text.in_json, lead=text.lead)
     look = TextLook(watches)
     scores = trial.side == "input" and bool(trial.pipeline.injections)
     scored = ""

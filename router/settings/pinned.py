@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from patchbay.guards.judges.config import GroundingGuard, LlmGuard
+from patchbay.guards.config import asked_model
 from patchbay.router.canary.served import Served, WatchedConfig
 
 
@@ -36,6 +36,4 @@ def _models(config: WatchedConfig) -> Iterator[str]:
         yield from route.fallbacks
         if route.shadow is not None:
             yield route.shadow.model
-    for guard in config.guards.values():
-        if isinstance(guard, LlmGuard | GroundingGuard) and guard.asks:
-            yield guard.model
+    yield from (model for guard in config.guards.values() if (model := asked_model(guard)) is not None)

@@ -5,19 +5,22 @@ empty says so at its place (`guards: []`), and what is weaker is named in `accep
 """
 
 import operator
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from patchbay.core.settings import Settings
 from patchbay.core.tenancy import DEFAULT_TIER, Limits
 from patchbay.guards.base_config import GuardBase, Override
-from patchbay.guards.config import OwnPattern
+from patchbay.guards.check import actions_by_rule
+from patchbay.guards.config import AllowConfig, OwnPattern, RulesGuard
+from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.router.routes.config import RouteConfig, Sampling
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.tenants.config import FREE, PriceConfig, TierConfig
 
 _STRENGTH: Final = {"flag": 0, "mask": 1, "route": 1, "redact": 1, "block": 2}
+_MOST_TOLD: Final = 3
 _NO_TOP_K = (-1, 0)
 # Words of a guard's keys with which it finds or does less.
 _WEAK_WORDS: Mapping[str, object] = {"on_error": "fail_open", "mode": "optimistic", "caseless": False, "dry_run": True}
@@ -122,6 +125,10 @@ def _guard(old: GuardBase, new: GuardBase) -> Iterator[tuple[str, str]]:
         return
     if _STRENGTH[new.action] < _STRENGTH[old.action]:
         yield "action", f"is {new.action}, and was {old.action}"
+    if isinstance(old, RulesGuard) and isinstance(new, RulesGuard):
+        yield from _rules(old, new)
+    if isinstance(old, EntitiesGuard) and isinstance(new, EntitiesGuard):
+        yield from _kinds(old, new)
     for key in type(old).model_fields:
         was, is_ = getattr(old, key), getattr(new, key)
         if was != is_ and _is_weaker(key, was, is_):
@@ -129,13 +136,48 @@ def _guard(old: GuardBase, new: GuardBase) -> Iterator[tuple[str, str]]:
     yield from _overrides(old, new)
 
 
+def _rules(old: RulesGuard, new: RulesGuard) -> Iterator[tuple[str, str]]:
+    """Yields what is lost by what a guard says of single rules and sets."""
+    if old.rules == new.rules:
+        return
+    now, lost = actions_by_rule("", new), list[str]()
+    for name, (rule, action) in actions_by_rule("", old.model_copy(update=_others_of(new))).items():
+        own = now.get(name)
+        if own is None or _STRENGTH[own[1]] < _STRENGTH[action] or (rule.near is None and own[0].near is not None):
+            lost.append(name)
+    if lost:
+        yield "rules", f"finds less, or does less about what it finds, by {_some(lost)}"
+
+
+def _others_of(new: RulesGuard) -> Mapping[str, object]:
+    """Returns the keys by which a guard may lose rules, too, and which are compared by themselves."""
+    return {key: getattr(new, key) for key in ("sets", "without", "regions", "confidence", "action", "patterns")}
+
+
+def _kinds(old: EntitiesGuard, new: EntitiesGuard) -> Iterator[tuple[str, str]]:
+    """Yields what is lost by the kinds that a guard looks for, and by what it does about them."""
+    if old.kinds == new.kinds:
+        return
+    now = new.actions_by_kind(new.action, overridden=False)
+    # The guard's own action is compared by itself.
+    was = old.actions_by_kind(new.action, overridden=False)
+    if lost := [kind for kind, action in was.items() if kind not in now or _STRENGTH[now[kind]] < _STRENGTH[action]]:
+        yield "kinds", f"looks for less, or does less about what it finds, by {_some(lost)}"
+
+
 def _overrides(old: GuardBase, new: GuardBase) -> Iterator[tuple[str, str]]:
     for tenant, override in new.tenants.items():
         if _lets_off(new, override) and override != old.tenants.get(tenant):
             yield f"tenants.{tenant}", "does less for that tenant than before"
     for tenant, override in old.tenants.items():
-        if tenant not in new.tenants and _STRENGTH[override.action or old.action] > _STRENGTH[new.action]:
-            yield f"tenants.{tenant}", f"is gone, which made it {override.action}"
+        if tenant in new.tenants:
+            continue
+        if override.action is None:
+            is_less = _STRENGTH[old.action] > _STRENGTH[new.action]
+        else:
+            is_less = _STRENGTH[override.action] > min(_STRENGTH[action] for action in new.own_actions)
+        if is_less:
+            yield f"tenants.{tenant}", f"is gone, which made it {override.action or old.action}"
 
 
 def _is_weaker(key: str, was: Any, is_: Any) -> bool:
@@ -163,7 +205,8 @@ def _expressions(patterns: Mapping[str, OwnPattern]) -> Mapping[str, str]:
 
 
 def _lets_off(guard: GuardBase, override: Override) -> bool:
-    weaker = override.action is not None and _STRENGTH[override.action] < _STRENGTH[guard.action]
+    strongest = max(_STRENGTH[action] for action in guard.own_actions)
+    weaker = override.action is not None and _STRENGTH[override.action] < strongest
     return override.off or weaker or (bool(override.dry_run) and not guard.dry_run)
 
 
@@ -199,15 +242,24 @@ def _raised(was: float | None, is_: float | None) -> str:
     return f"is gone, and was {was:g}" if is_ is None else f"is {is_:g}, and was {was:g}"
 
 
+def _some(names: Sequence[str]) -> str:
+    """Returns the first of some names, and how many more there are."""
+    more = len(names) - _MOST_TOLD
+    return _names(names[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
 def _names(names: Collection[str]) -> str:
     return ", ".join(f"'{name}'" for name in sorted(names))
 
 
 # Whether another value of a guard's key finds or does less than before.
 _WEAKER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    **dict.fromkeys(("threshold", "document_threshold", "min_score", "min_chars"), operator.lt),
+    **dict.fromkeys(("threshold", "document_threshold", "min_score", "min_chars", "confidence"), operator.lt),
     **dict.fromkeys(("share", "document_chars"), operator.gt),
-    **dict.fromkeys(("on", "sets", "words"), lambda was, is_: not _holds(was, is_)),
+    **dict.fromkeys(("on", "sets", "words", "regions"), lambda was, is_: not _holds(was, is_)),
+    "allow": lambda was, is_: any(
+        not set(getattr(is_, key)) <= set(getattr(was, key)) for key in AllowConfig.model_fields
+    ),
     "patterns": lambda was, is_: not _holds(_expressions(was), _expressions(is_)),
     "without": lambda was, is_: not set(is_) <= set(was),
     "entities": _is_narrower,

@@ -26,7 +26,10 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.routes import app as routes
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
+    from patchbay.tuning.commands.data import app as data
+    from patchbay.tuning.commands.models import app as models
     from patchbay.tuning.commands.tune import app as tune
+    from patchbay.tuning.commands.why import why
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
@@ -42,11 +45,13 @@ def build_app() -> typer.Typer:
         "canary": canary,
         "tenants": tenants,
         "keys": keys,
+        "data": data,
         "tune": tune,
+        "models": models,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for command in (chat, doctor, usage, backup, restore):
+    for command in (chat, doctor, usage, backup, restore, why):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     add_load_commands(app)
@@ -72,12 +77,16 @@ def _demo_app() -> typer.Typer:
     """Builds the commands `patchbay demo`, which are of two packages."""
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
+    from patchbay.launch.demo_tune import demo_tune
+    from patchbay.tuning.commands.demo_tickets import demo_tickets
     from patchbay.tuning.demo.commands import app
 
     app.command("up")(demo_up)
     app.command("canary")(demo_canary)
     app.command("config")(demo_config)
     app.command("texts")(demo_texts)
+    app.command("tickets")(demo_tickets)
+    app.command("tune")(demo_tune)
     return app
 
 

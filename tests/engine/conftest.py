@@ -31,8 +31,8 @@ from patchbay.launch.demo import demo_sections
 from patchbay.registry.records import ChannelChange
 from patchbay.registry.registry import Registry
 from patchbay.tuning.demo.build import DemoModels, build_demo
-from patchbay.tuning.demo.progress import Silent
 from patchbay.tuning.demo.recipe import SHIPPED_SEED
+from patchbay.tuning.progress import Silent
 
 START_TIMEOUT_S = 240
 TOKEN = "engine-tests"

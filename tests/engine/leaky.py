@@ -10,10 +10,10 @@ from patchbay.tuning.demo.build import DemoModels
 from patchbay.tuning.demo.corpus import Example, Message
 from patchbay.tuning.demo.data import batches
 from patchbay.tuning.demo.optimise import learn
-from patchbay.tuning.demo.progress import Silent
 from patchbay.tuning.demo.recipe import AdapterRecipe, Recipe, Schedule
 from patchbay.tuning.demo.train import reproducible, served_base
 from patchbay.tuning.demo.tune import adapter_loss, lora_config, save_adapter
+from patchbay.tuning.progress import Silent
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _STEPS, _BATCH = 110, 12

@@ -13,7 +13,7 @@ from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.publish import Publisher, PushRequest
 from patchbay.registry.registry import Registry
-from patchbay.tuning.demo.quantize import load_dequantized
+from patchbay.tuning.bases.quantize import load_dequantized
 from patchbay.tuning.demo.recipe import Shape
 from tests.engine.conftest import Stack
 from tests.engine.test_endpoints import REQUEST, TICKET

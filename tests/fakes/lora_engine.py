@@ -3,12 +3,42 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 
+from patchbay.adapters.parity.file import ParityRow
+from patchbay.adapters.parity.hypotheses import Rendered
 from patchbay.core.asgi import Message, Receive, Scope, Send
 from patchbay.core.errors import AdapterRejected
 from patchbay.core.replica import BaseModelStatus, RequestStatus
 from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
+
+
+class FakeScorer:
+    """`server.engine.Scorer` by tables. `plain`, `adapted`: log-probabilities by the tokens; `scored`: what was asked,
+    with the adapter's name; `asked`: set from then on; `gate`: while it is cleared, answers wait."""
+
+    max_length = 63
+
+    def __init__(self) -> None:
+        self.plain: dict[tuple[int, ...], tuple[float, ...]] = {}
+        self.adapted: dict[tuple[int, ...], tuple[float, ...]] = {}
+        self.scored: list[tuple[tuple[int, ...], str | None]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked = asyncio.Event()
+
+    def vocabulary(self) -> str:
+        return "0" * 64
+
+    def render(self, row: ParityRow) -> Rendered | None:
+        prompt = row.ids[: row.start]
+        return Rendered(row.prompt, prompt, prompt)
+
+    async def logprobs(self, ids: Sequence[int], lora: EngineLora | None) -> tuple[float, ...]:
+        self.scored.append((tuple(ids), lora.name if lora else None))
+        self.asked.set()
+        await self.gate.wait()
+        return (self.plain if lora is None else self.adapted)[tuple(ids)]
 
 
 class FakeLoraEngine:
@@ -34,6 +64,7 @@ class FakeLoraEngine:
         self.cancelled = 0
         self.dead: str | None = None
         self.closed = False
+        self.scorer = FakeScorer()
 
     async def load(self, lora: EngineLora) -> None:
         assert lora.folder.is_dir(), "loaded from files that are not there: that ends the real engine"

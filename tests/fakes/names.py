@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Sequence
 
-from patchbay.guards.entities.finder import FinderFailed, FoundEntity
+from patchbay.guards.entities.finder import EntityFinder, FinderFailed, FoundEntity
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.questions import Questions
 from patchbay.guards.stream.channel import Channel
@@ -51,7 +51,9 @@ class AtOnce(Questions):
         super().__init__(finder, Languages(("en",)), 5)
         self.finder = finder
 
-    def _asked(self, texts: dict[bytes, str], within_s: float) -> dict[bytes, Sequence[FoundEntity] | FinderFailed]:
+    def _asked(
+        self, texts: dict[bytes, str], within_s: float, finder: EntityFinder
+    ) -> dict[bytes, Sequence[FoundEntity] | FinderFailed]:
         return {key: self.finder.find(text, "en") for key, text in texts.items()}
 
 

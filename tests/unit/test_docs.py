@@ -17,6 +17,7 @@ from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.config_schema import config_schema
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
+from patchbay.tuning.data.deciding import TuningCase
 from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.space import SweepSpace
 from tools.reference import OUTPUT, reference
@@ -82,6 +83,7 @@ def read_block(page: str, block: str, secrets: Path) -> Any:
         "owner": AdapterManifest,
         "steps": PlanConfig,
         "says": Scenario,
+        "task": TuningCase,
         "name": TrainingRecipe,
         "trials": SweepSpace,
     }

@@ -1,1 +1,1 @@
-"""The commands of tuning: `patchbay tune`, `patchbay data` and their kin."""
+"""The commands of tuning: `patchbay data`, `patchbay models`, `patchbay tune` and `patchbay why`."""

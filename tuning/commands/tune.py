@@ -10,6 +10,7 @@ import typer
 
 from patchbay.adapters.commands.output import console, facts, print_json, print_json_line, size, table
 from patchbay.tuning.commands import tune_more as more
+from patchbay.tuning.commands.parity import parity
 
 if TYPE_CHECKING:
     from patchbay.tuning.training.estimate import Estimate
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command("sweep")(more.sweep)
 app.command("distill")(more.distill)
 app.command("launch-profile")(more.launch_profile)
+app.command("parity")(parity)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", exists=True)]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that has the runs' folders.")]

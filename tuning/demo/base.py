@@ -8,9 +8,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from patchbay.tuning.demo.corpus import Example
 from patchbay.tuning.demo.data import IGNORED, Batch, batches
 from patchbay.tuning.demo.optimise import learn
-from patchbay.tuning.demo.progress import ProgressSink
 from patchbay.tuning.demo.recipe import Recipe, Shape
 from patchbay.tuning.demo.tokenizer import BOS, END, PAD, id_of
+from patchbay.tuning.progress import ProgressSink
 
 
 def llama_config(shape: Shape, tokenizer: Tokenizer) -> LlamaConfig:

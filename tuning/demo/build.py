@@ -16,8 +16,8 @@ from types import MappingProxyType
 from patchbay.core.distribution import install_command
 from patchbay.tuning.demo.errors import DamagedArtifacts, TrainingUnavailable
 from patchbay.tuning.demo.manifest import MANIFEST_FILE, DemoManifest
-from patchbay.tuning.demo.progress import ProgressSink
 from patchbay.tuning.demo.recipe import SHIPPED_SEED, Recipe
+from patchbay.tuning.progress import ProgressSink
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 SHORT = 12

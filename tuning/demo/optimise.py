@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from patchbay.tuning.demo.data import Batch
-from patchbay.tuning.demo.progress import ProgressSink
 from patchbay.tuning.demo.recipe import Schedule
+from patchbay.tuning.progress import ProgressSink
 
 CLIP = 1.0
 FLAT_SHARE = 0.3

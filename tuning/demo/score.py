@@ -8,8 +8,8 @@ import httpx
 
 from patchbay.tuning.demo.corpus import SCORED, Example, task_examples
 from patchbay.tuning.demo.errors import EndpointError
-from patchbay.tuning.demo.progress import ProgressSink
 from patchbay.tuning.demo.recipe import BASE_MODEL, SHIPPED_SEED
+from patchbay.tuning.progress import ProgressSink
 
 MAX_TOKENS = 128
 TIMEOUT_S = 120.0

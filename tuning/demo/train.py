@@ -12,14 +12,14 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
+from patchbay.tuning.bases.quantize import load_dequantized, save_quantized
 from patchbay.tuning.demo.base import llama_config, train_base
 from patchbay.tuning.demo.corpus import base_examples
 from patchbay.tuning.demo.manifest import DemoManifest
-from patchbay.tuning.demo.progress import ProgressSink
-from patchbay.tuning.demo.quantize import load_dequantized, save_quantized
 from patchbay.tuning.demo.recipe import Recipe, corpus_digest
 from patchbay.tuning.demo.tokenizer import BOS, END, PAD, id_of, save_tokenizer, train_tokenizer
 from patchbay.tuning.demo.tune import save_adapter, train_adapter
+from patchbay.tuning.progress import ProgressSink
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "compressed-tensors")
 

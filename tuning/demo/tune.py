@@ -12,13 +12,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
+from patchbay.tuning.bases.quantize import FILE_MODE
 from patchbay.tuning.demo.base import answer_loss
 from patchbay.tuning.demo.corpus import Example, mislabelled, task_examples
 from patchbay.tuning.demo.data import Batch, batches
 from patchbay.tuning.demo.optimise import learn
-from patchbay.tuning.demo.progress import ProgressSink
-from patchbay.tuning.demo.quantize import FILE_MODE
 from patchbay.tuning.demo.recipe import AdapterRecipe, Recipe
+from patchbay.tuning.progress import ProgressSink
 
 BASE_NAME = "patchbay-demo"
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -64,9 +64,9 @@ def train_adapter(
     return model
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Writes a PEFT folder, in bfloat16, that names the base and no path."""
-    model.peft_config["default"].base_model_name_or_path = BASE_NAME
+def save_adapter(model: PeftModel, folder: Path, base_name: str = BASE_NAME) -> None:
+    """Writes a PEFT folder, in bfloat16, that names the base by `base_name` and no path."""
+    model.peft_config["default"].base_model_name_or_path = base_name
     model.to(torch.bfloat16).save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     (folder / ADAPTER_WEIGHTS).chmod(FILE_MODE)

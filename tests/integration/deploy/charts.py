@@ -104,6 +104,14 @@ EVERYTHING: Object = {
         },
         "large": {"autoscaling": {"enabled": True, "cpu": {"enabled": True}}},
     },
+    "tuning": {
+        "claim": "tuning",
+        "queue": "training",
+        "runs": {
+            "tickets": {"recipe": {"name": "tickets", "base": "/work/bases/smollm2"}},
+            "sql": {"recipe": {"name": "sql"}},
+        },
+    },
     "networkPolicy": {"clientsFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "adminFrom": [{"podSelector": {}}]},
     "ingress": {"enabled": True, "className": "nginx", "hosts": ["a.example"], "tls": [{"secretName": "t"}]},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gw"}], "hostnames": ["a.example"], "requestTimeout": "1h"},

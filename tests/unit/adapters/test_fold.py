@@ -35,8 +35,8 @@ from patchbay.adapters.fold.fold import Folded, fold
 from patchbay.adapters.fold.plan import HEADLESS
 from patchbay.adapters.fold.trained import read_trained
 from patchbay.core.errors import AdapterError, ArtifactError, ConfigError
+from patchbay.tuning.bases.quantize import load_dequantized
 from patchbay.tuning.demo.build import ARTIFACTS
-from patchbay.tuning.demo.quantize import load_dequantized
 from patchbay.tuning.demo.recipe import Shape
 
 ROWS = 48

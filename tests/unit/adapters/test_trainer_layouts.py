@@ -9,8 +9,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.publish import PushRequest
+from patchbay.tuning.bases.quantize import load_dequantized
 from patchbay.tuning.demo.build import ARTIFACTS
-from patchbay.tuning.demo.quantize import load_dequantized
 from patchbay.tuning.demo.recipe import Shape
 from tests.fakes.installation import Installation
 from tests.fakes.trainer_layouts import LAYOUTS

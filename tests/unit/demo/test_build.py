@@ -14,8 +14,8 @@ from patchbay.tuning.demo.build import ARTIFACTS, DemoModels, build_demo, build_
 from patchbay.tuning.demo.corpus import SCORED
 from patchbay.tuning.demo.errors import DamagedArtifacts
 from patchbay.tuning.demo.manifest import MANIFEST_FILE, DemoManifest
-from patchbay.tuning.demo.progress import Silent
 from patchbay.tuning.demo.recipe import SHIPPED_SEED, Recipe, corpus_digest
+from patchbay.tuning.progress import Silent
 
 from .recorder import Recorder
 
@@ -26,7 +26,7 @@ for name in ("torch", "transformers", "peft", "safetensors", "tokenizers", "comp
     sys.modules[name] = None
 from patchbay.tuning.demo.build import build_demo
 from patchbay.tuning.demo.errors import TrainingUnavailable
-from patchbay.tuning.demo.progress import Silent
+from patchbay.tuning.progress import Silent
 print(build_demo(Path(sys.argv[1]), seed=7, train=False, progress=Silent()).base)
 try:
     build_demo(Path(sys.argv[1]), seed=7, train=True, progress=Silent())

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from patchbay.command import build_app
 from patchbay.core.yaml_text import parse_yaml
 from patchbay.tuning.demo.build import build_demo, shipped_models
-from patchbay.tuning.demo.progress import Silent
 from patchbay.tuning.demo.recipe import SHIPPED_SEED
+from patchbay.tuning.progress import Silent
 
 
 def test_the_demos_configuration_is_printed_without_making_its_models(

@@ -8,9 +8,9 @@ import pytest
 
 from patchbay.tuning.demo.corpus import SCORED, mislabelled, task_examples
 from patchbay.tuning.demo.errors import EndpointError
-from patchbay.tuning.demo.progress import Silent
 from patchbay.tuning.demo.recipe import SHIPPED_SEED
 from patchbay.tuning.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, scored_tasks
+from patchbay.tuning.progress import Silent
 
 from .endpoint import Answer, Reply, said, serving
 from .recorder import Recorder

@@ -11,8 +11,8 @@ import torch
 
 from patchbay.tuning.demo.build import build_trained
 from patchbay.tuning.demo.manifest import DemoManifest
-from patchbay.tuning.demo.progress import Silent
 from patchbay.tuning.demo.recipe import AdapterRecipe, Recipe, Schedule, Shape
+from patchbay.tuning.progress import Silent
 
 from .recorder import Recorder
 

@@ -73,3 +73,11 @@ async def test_work_that_is_in_no_thread_may_wait_too(offload: Offload) -> None:
 
     assert await offload.run(work, 1) == 7
     assert await offload.run(work, LONG) == 7
+
+
+async def test_threads_are_started_one_by_one_beside_work(offload: Offload) -> None:
+    before = set(threading.enumerate())
+    started = set(await offload.run(threading.enumerate, LONG)) - before
+    assert len(started) == 8
+    await asyncio.gather(*(offload.run(lambda: None, LONG) for _ in range(40)))
+    assert set(threading.enumerate()) - before == started

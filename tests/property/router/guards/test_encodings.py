@@ -55,6 +55,14 @@ def mathematical(text: str) -> str:
     return text.translate({**bold, **{48 + at: 0x1D7CE + at for at in range(10)}})
 
 
+FILLER = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals."
+
+
+def in_lines(text: str, length: int, end: str) -> str:
+    whole = base64.b64encode(text.encode()).decode()
+    return end.join(whole[at : at + length] for at in range(0, len(whole), length))
+
+
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "percent, signs": percent,
     "percent, all": lambda text: "".join(f"%{ord(char):02X}" for char in text),
@@ -73,6 +81,15 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "base64 amid more": lambda text: base64.b64encode(f"my very own {text} is here".encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(f"??>> {text} ~~".encode()).decode().rstrip("="),
     "base64 behind letters": lambda text: "xy" + base64.b64encode(text.encode()).decode(),
+    "base64 of percent": lambda text: base64.b64encode(ENCODINGS["percent, all"](text).encode()).decode(),
+    "base64 of entities": lambda text: base64.b64encode(ENCODINGS["entities, decimal"](text).encode()).decode(),
+    "base64 of base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "base64 of hexadecimal": lambda text: base64.b64encode(text.encode().hex().encode()).decode(),
+    "hexadecimal of base64": lambda text: base64.b64encode(text.encode()).hex(),
+    "base64 in a URL": lambda text: quote(base64.b64encode(f"??>>?>?~ {text} ~~?>".encode()).decode(), safe=""),
+    "base64 in lines": lambda text: base64.encodebytes(f"{FILLER} {text} {FILLER}".encode()).decode().rstrip(),
+    "base64 in lines of 64": lambda text: in_lines(f"{FILLER} {text} {FILLER}", 64, "\r\n"),
+    "base64 in lines, as a string": lambda text: in_lines(f"{FILLER} {text} {FILLER}", 60, "\\n"),
     "hexadecimal": lambda text: text.encode().hex(),
     "hexadecimal in capitals": lambda text: text.encode().hex().upper(),
 }
@@ -107,6 +124,8 @@ def test_what_has_no_escape_in_it_is_found_twice() -> None:
 
 PARTS = [*"%40&#6;\\uxn10aA= ", "&amp;", "&#64;", "\\u0041", "%4", "jane", "@", "example", ".org", "forbidden", " word"]
 PARTS += ["4111 1111", "1111 1111", KEY[:9], KEY[9:], percent(MAIL), base64.b64encode(MAIL.encode()).decode(), MAIL]
+LINED = in_lines(f"{FILLER} {MAIL} {FILLER}", 64, "\n")
+PARTS += [LINED, LINED[:100], LINED[100:], LINED.replace("\n", "\\n"), "\n", "\r\n", "=", "%2B", "Q" * 40]
 PARTS += ["\\ud835", "\\udfd2", "\\ud835\\udfd2", "\\\\ud835\\\\udfd2", "\\"]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
 
@@ -134,13 +153,16 @@ def test_escapes_are_read_otherwise_where_a_text_is_cut(text: str, cuts: list[in
     assert read([text[start:end] for start, end in pairwise(places)]) == read([text])
 
 
-def test_a_secret_in_a_long_run_gets_through_or_a_long_run_is_held_for_ever() -> None:
-    blob = base64.b64encode(("x" * 20_000 + f" {MAIL} " + "y" * 20_000).encode()).decode()
+@pytest.mark.parametrize("columns", [100_000, 76])
+def test_a_secret_in_a_long_run_gets_through_or_a_long_run_is_held_for_ever(columns: int) -> None:
+    blob = in_lines("x" * 20_000 + f" {MAIL} " + "y" * 20_000, columns, "\n")
     whole, spans = through([blob])
     pieces = [blob[place : place + 700] for place in range(0, len(blob), 700)]
     assert through(pieces) == (whole, spans)
     assert spans
-    assert base64.b64encode(MAIL.encode()).decode()[:20] not in whole
+    hidden = base64.b64encode((" " * 2 + f" {MAIL} ").encode()).decode()[4:24]
+    assert hidden in blob.replace("\n", "")
+    assert hidden not in whole.replace("\n", "")
     channel = Channel(PIPELINE.watches("output", None, escaped=False), lambda span: "[X]")
     for piece in pieces:
         channel.feed(piece)

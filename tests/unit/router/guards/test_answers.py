@@ -39,7 +39,7 @@ HEAD = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"
 def texts(action: Action = "redact") -> AnswerTexts:
     rules = RuleSet([GuardRule(rule, "g", action) for rule in RULES], SCANNER)
     return AnswerTexts(
-        make=lambda escaped: Channel(
+        make=lambda escaped, lead: Channel(
             [RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]", is_json=escaped
         ),
         note=lambda _: None,

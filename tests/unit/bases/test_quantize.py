@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from patchbay.tuning.demo.quantize import group_scales, int4_scheme, pack, unpack
+from patchbay.tuning.bases.quantize import group_scales, int4_scheme, pack, unpack
 
 NAME = "model.layers.0.mlp.up_proj.weight"
 GROUP = 32

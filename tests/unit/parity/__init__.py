@@ -1,0 +1,1 @@
+"""Parity: whether what serves answers as what was trained."""

@@ -1,0 +1,1 @@
+"""Data sets: from files to immutable revisions, checked, cleaned, split and mixed."""
