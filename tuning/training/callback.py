@@ -42,10 +42,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self._run = watched
 
     def on_train_begin(
-        self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Measures the base's loss on general rows, before anything is learned."""
-        self._run.tell("began", step=state.global_step, steps=state.max_steps)
+        self._run.tell("began", step=state.global_step, steps=state.max_steps, processes=args.world_size)
         if state.global_step == 0:
             self._measure_general(state, control, kwargs["model"])
 

@@ -84,6 +84,7 @@ class RunProgress:
     def _begin(self, event: Event, at: float) -> None:
         self.step = self.first = event["step"]
         self.steps, self.stage, self._began = event["steps"], "training", at
+        self.tokens *= event.get("processes", 1)
 
     def _rows(self, event: Event, _at: float) -> None:
         self.tokens = event["tokens"] / max(1, event["train"]) * self._rows_of_a_step
@@ -124,15 +125,15 @@ class Display:
         if self._console.is_terminal:
             self._live.update(self.view(at))
         elif event["event"] in ("evaluation", "warning", "saving", "began"):
-            self._console.print(self._line(event), markup=False, highlight=False)
+            self._console.print(self._line(event), markup=False, highlight=False, soft_wrap=True)
 
     def view(self, at: float) -> RenderableType:
         """Draws the run as it stands at the time `at`."""
         progress = self._progress
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=progress.steps or None, completed=progress.step, width=30, pulse=not progress.steps)
-        head.add_row(Text(self._name, style="bold"), bar, f"{progress.step}/{progress.steps}", self._facts(at))
-        lines: list[RenderableType] = [head]
+        head.add_row(Text(self._name, style="bold"), bar, f"{progress.step}/{progress.steps}")
+        lines: list[RenderableType] = [head, Text(self._facts(at))]
         if progress.losses:
             lines.append(Text(curve(smoothed(progress.losses)), style="cyan"))
         lines += [Text(f"! {words}", style="yellow") for words in progress.warnings]

@@ -83,7 +83,7 @@ def trained_parameters(recipe: TrainingRecipe, shape: TrainedShape) -> int:
     for name, (inputs, outputs) in chosen.items():
         rank = recipe.adapter.rank_pattern.get(name, recipe.adapter.rank)
         total += rank * (inputs + outputs) + (outputs if recipe.adapter.kind == "dora" else 0)
-    return total * shape.layers
+    return total * (len(recipe.adapter.layers) or shape.layers)
 
 
 def memory_parts(recipe: TrainingRecipe, shape: TrainedShape, work: Workload, device: Device) -> dict[str, float]:

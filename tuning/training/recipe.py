@@ -68,7 +68,8 @@ class AdapterSection(Settings):
     """The adapter. `kind`: lora; rslora (scaled by alpha over the root of the rank: Kalajdzievski, arXiv 2312.03732);
     dora (Liu et al., arXiv 2402.09353), which is merged for serving; qlora, over a quantized base.
 
-    `alpha`: twice the rank where it is not given. `targets`: names of modules, or all-linear.
+    `alpha`: twice the rank where it is not given. `targets`: names of modules, or all-linear; `layers`: the numbers of
+    the blocks that learn, from 0, all where none is named.
     """
 
     kind: Annotated[AdapterKind, BeforeValidator(_kind)] = "lora"
@@ -76,7 +77,14 @@ class AdapterSection(Settings):
     alpha: float | None = Field(default=None, gt=0)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     targets: Annotated[tuple[str, ...], BeforeValidator(_listed)] = (ALL_LINEAR,)
+    layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
     rank_pattern: dict[str, int] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _layers_of_named_modules(self) -> Self:
+        if self.layers and self.targets == (ALL_LINEAR,):
+            raise ValueError("with layers, name the modules: targets: [q_proj, v_proj]")
+        return self
 
     @property
     def scale_alpha(self) -> float:
@@ -97,7 +105,8 @@ class LossSection(Settings):
 
 class ScheduleSection(Settings):
     """The steps. `epochs`, or `steps` in their place; `batch`: rows of a step on one device; `accumulation`: batches
-    whose gradients are summed before the weights move; `rate`: the peak learning rate, by default the method's;
+    whose gradients are summed before the weights move; `order`: of rows, random, as given (a curriculum), or in batches
+    of about one length; `rate`: the peak learning rate, by default the method's;
     `warmup`: steps, or a share of all where it is below 1; `clip`: the most of a gradient's norm; `packing`: whether
     short chats share one sequence."""
 
@@ -111,6 +120,7 @@ class ScheduleSection(Settings):
     clip: float = Field(default=1.0, gt=0)
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
     packing: bool = False
+    order: Literal["random", "given", "by_length"] = "random"
 
 
 class ComputeSection(Settings):
@@ -179,6 +189,8 @@ class TrainingRecipe(Settings):
     def _sections_fit(self) -> Self:
         if self.schedule.packing and self.method != "sft":
             raise ValueError(f"schedule.packing goes with sft alone, not with {self.method}")
+        if self.schedule.order == "by_length" and self.method != "sft":
+            raise ValueError(f"schedule.order: by_length goes with sft alone, not with {self.method}")
         validated = bool(self.data.validation or self.data.share)
         if self.watch.patience is not None and not validated:
             raise ValueError("watch.patience needs data.validation or data.share")

@@ -30,9 +30,11 @@ _FILE_MODE: Final = 0o644
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedAdapter:
-    """The product of a training. `model`: PEFT's, with the weights to keep; `points`: its history; `chats`: rows, each
-    with `messages`, by which replicas prove that they serve what was trained."""
+    """The product of a training. `checkpoint`: the folder of the weights to keep; `model`: PEFT's, with those weights,
+    None where it is in pieces; `points`: its history; `chats`: rows, each with `messages`, by which replicas prove that
+    they serve what was trained."""
 
+    checkpoint: Path
     model: Any
     tokenizer: Any
     recipe: TrainingRecipe
@@ -46,7 +48,7 @@ def write_result(folder: Path, outcome: TrainedAdapter) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     record = update(folder, ended=now())
-    save_adapter(outcome.model, fresh, outcome.recipe)
+    save_adapter(outcome.checkpoint, fresh, outcome.recipe)
     write_parity_rows(fresh, outcome)
     (fresh / MANIFEST_FILE).write_text(manifest_text(record, outcome.recipe), encoding="utf-8")
     (fresh / "README.md").write_text(model_card(record, outcome.recipe, outcome.points), encoding="utf-8")
@@ -59,25 +61,22 @@ def write_result(folder: Path, outcome: TrainedAdapter) -> None:
     update(folder, state="done")
 
 
-def save_adapter(model: Any, folder: Path, recipe: TrainingRecipe) -> None:
-    """Writes PEFT's folder, in bfloat16, that names the base and no path of this machine."""
+def save_adapter(checkpoint: Path, folder: Path, recipe: TrainingRecipe) -> None:
+    """Writes the adapter of a checkpoint as PEFT's folder, in bfloat16, that names the base and no path of this
+    machine."""
     import torch
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
-    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-    kept = {name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in sorted(weights.items())}
+    weights = load_file(checkpoint / WEIGHTS_FILE)
+    kept = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in sorted(weights.items())}
     save_file(kept, str(folder / WEIGHTS_FILE), metadata={"format": "pt"})
-    config = model.peft_config["default"]
-    config.inference_mode = True
-    config.base_model_name_or_path = recipe.base.name
-    config.save_pretrained(str(folder))
+    (folder / WEIGHTS_FILE).chmod(_FILE_MODE)
+    document = json.loads((checkpoint / CONFIG_FILE).read_text(encoding="utf-8"))
+    document |= {"inference_mode": True, "base_model_name_or_path": recipe.base.name}
     # PEFT writes sets in the order of their hashes, which differs from process to process.
-    document = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     if isinstance(document["target_modules"], list):
         document["target_modules"] = sorted(document["target_modules"])
     (folder / CONFIG_FILE).write_text(f"{json.dumps(document, indent=2, sort_keys=True)}\n", encoding="utf-8")
-    (folder / WEIGHTS_FILE).chmod(_FILE_MODE)
 
 
 def manifest_text(record: RunRecord, recipe: TrainingRecipe) -> str:
@@ -107,8 +106,9 @@ def served_how(recipe: TrainingRecipe, folder: Path) -> str:
 
 def write_parity_rows(folder: Path, outcome: TrainedAdapter) -> bool:
     """Writes what the trainer computes for a few rows into `folder`, which replicas must reproduce, where the package
-    that compares them is there. Returns whether it is. Raises AdapterError where no row can be scored."""
-    if find_spec(_PARITY.rpartition(".")[0]) is None or find_spec(_PARITY) is None:
+    that compares them is there. Returns whether
+    they were. Raises AdapterError where no row can be scored."""
+    if outcome.model is None or find_spec(_PARITY.rpartition(".")[0]) is None or find_spec(_PARITY) is None:
         return False
     cut = outcome.recipe.data.max_length if outcome.recipe.data.too_long == "cut" else None
     import_module(_PARITY).write_parity(

@@ -3,8 +3,10 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,7 @@ def wanted_record(recipe: TrainingRecipe, command: str) -> RunRecord:
             f"There is no base model in {recipe.base}.",
             hint="Name the folder of the base that serves: `patchbay demo build` makes a small one.",
         )
+    check_trackers(recipe.track)
     layout = BaseLayout.of_folder(recipe.base)
     sources = find_sources(recipe)
     digest, base = recipe_digest(recipe), layout.fingerprint if layout else None
@@ -58,6 +61,16 @@ def wanted_record(recipe: TrainingRecipe, command: str) -> RunRecord:
         environment_digest=environment_digest(),
         began=now(),
     )
+
+
+def check_trackers(track: Sequence[str]) -> None:
+    """Raises ConfigError for a tracker that is not installed."""
+    missing = [name for name in track if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"track: {missing[0]} is not installed here.",
+            hint=f"Install it: pip install {' '.join(missing)}. The run's own record needs none.",
+        )
 
 
 def open_run(folder: Path, wanted: RunRecord, *, fresh: bool = False) -> tuple[Step, RunRecord]:

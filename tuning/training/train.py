@@ -17,7 +17,7 @@ from patchbay.tuning.bases.loading import served_model, served_tokenizer
 from patchbay.tuning.training.callback import RunCallback, Tell, WatchedRun
 from patchbay.tuning.training.checkpoints import SealedCheckpoint, remove_unsealed, sealed, write_text
 from patchbay.tuning.training.data import RunRows, read_all
-from patchbay.tuning.training.history import best_step, read_history, write_history
+from patchbay.tuning.training.history import best_step, losses, read_history, write_history
 from patchbay.tuning.training.losses import chat_loss, peak_bytes
 from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.result import TrainedAdapter, write_result
@@ -208,34 +208,45 @@ class TrainingSession:
 
         `chats`: rows by which replicas prove what they serve; `seconds`: that the run took.
         """
+        self._watched.tell("saving")
+        self._trainer.accelerator.wait_for_everyone()
+        step = best_step(self._watched.points, self._saved())
+        checkpoint = self._folder / CHECKPOINTS / f"checkpoint-{step}"
+        metrics = {"best_step": float(step or 0), **self._measured(checkpoint, step or 0)}
         if not self._watched.writes:
             return
-        self._watched.tell("saving")
-        step = best_step(self._watched.points, self._saved())
-        model = self._trainer.model
-        load_adapter(model, self._folder / CHECKPOINTS / f"checkpoint-{step}")
-        metrics = {"best_step": float(step or 0), **self._measured()}
         update(self._folder, metrics=metrics, used={"seconds": round(seconds, 1), "memory_bytes": peak_bytes()})
-        write_result(
-            self._folder,
-            TrainedAdapter(
-                model=model,
-                tokenizer=self._trainer.processing_class,
-                recipe=self._recipe,
-                points=self._watched.points,
-                chats=chats,
-            ),
+        trained = TrainedAdapter(
+            checkpoint=checkpoint,
+            model=None if self._in_pieces else self._trainer.model,
+            tokenizer=self._trainer.processing_class,
+            recipe=self._recipe,
+            points=self._watched.points,
+            chats=chats,
         )
+        write_result(self._folder, trained)
         self._watched.tell("done", folder=str(self._folder), metrics=metrics)
+
+    @property
+    def _in_pieces(self) -> bool:
+        """Whether the model is cut over several GPUs, so that no checkpoint is loaded into it again."""
+        return bool(self._trainer.is_fsdp_enabled or self._trainer.is_deepspeed_enabled)
 
     def _saved(self) -> tuple[int, ...]:
         return tuple(one.step for one in sealed(self._folder / CHECKPOINTS))
 
-    def _measured(self) -> dict[str, float]:
-        """Measures the adapter as it is written: rounded to bfloat16."""
+    def _measured(self, checkpoint: Path, step: int) -> dict[str, float]:
+        """Measures the adapter of a checkpoint as it is written, rounded to bfloat16; of a model in pieces, takes what
+        was measured at its step. All processes of a run do this together."""
+        kinds = {"validation": self._trainer.eval_dataset is not None, "general": self._watched.general is not None}
+        if self._in_pieces:
+            return {
+                f"{kind}_loss": dict(losses(self._watched.points, kind))[step] for kind, there in kinds.items() if there
+            }
         found: dict[str, float] = {}
+        load_adapter(self._trainer.model, checkpoint)
         self._trainer.model.eval()
-        if self._trainer.eval_dataset is not None:
+        if kinds["validation"]:
             self._trainer.callback_handler.callbacks = []
             found["validation_loss"] = float(self._trainer.evaluate()["eval_loss"])
         if self._watched.general is not None:

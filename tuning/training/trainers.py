@@ -42,6 +42,7 @@ def lora_config(adapter: AdapterSection) -> "LoraConfig":
         lora_alpha=adapter.scale_alpha,
         lora_dropout=adapter.dropout,
         target_modules=ALL_LINEAR if adapter.targets == (ALL_LINEAR,) else list(adapter.targets),
+        layers_to_transform=list(adapter.layers) or None,
         rank_pattern=dict(adapter.rank_pattern),
         use_rslora=adapter.kind == "rslora",
         use_dora=adapter.kind == "dora",
@@ -89,7 +90,15 @@ def _schedule(recipe: TrainingRecipe) -> dict[str, Any]:
         "warmup_steps": schedule.warmup,
         "max_grad_norm": schedule.clip,
         "weight_decay": schedule.weight_decay,
+        **_ORDER[schedule.order],
     }
+
+
+_ORDER: Mapping[str, Mapping[str, str]] = {
+    "random": {},
+    "given": {"train_sampling_strategy": "sequential"},
+    "by_length": {"train_sampling_strategy": "group_by_length"},
+}
 
 
 def _evaluation(recipe: TrainingRecipe, parts: Parts) -> dict[str, Any]:

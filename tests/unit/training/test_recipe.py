@@ -40,6 +40,9 @@ def test_the_least_recipe_has_its_files_beside_it(tmp_path: Path) -> None:
         ({"data": {"train": []}}, "at least one file"),
         ({"data": {"train": "a", "validation": "b", "share": 0.1}}, "either validation or share"),
         ({"name": "../x"}, "name"),
+        ({"adapter": {"layers": [0]}}, "name the modules"),
+        ({"method": "kto", "schedule": {"order": "by_length"}}, "goes with sft"),
+        ({"data": {"train": ["a", "b"], "weights": [1]}}, "one number for each"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_with_what_to_do(
