@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from patchbay.adapters.checks.strict_json import shown
-from patchbay.adapters.parity.comparing import MOST_NOISE, Comparison, Measured, apart, flat
+from patchbay.adapters.parity.comparing import Comparison, Measured, apart, flat
 from patchbay.adapters.parity.file import ParityFile, ParityRow
 
 Cause = Literal["truncation", "template", "tokenizer", "merge", "base", "modules", "scale", "weights", "unknown"]
@@ -172,17 +172,19 @@ def base_difference(evidence: Evidence) -> Difference | None:
 def _merge(evidence: Evidence) -> Difference | None:
     """A merged base gives without an adapter what the other base gives with it."""
     measured, comparison = evidence.measured, evidence.comparison
+    if comparison.noise <= comparison.ceiling:
+        return None
     trained_plain, trained = flat(measured.trained_plain), flat(measured.trained)
     served_plain, served = flat(measured.served_plain), flat(measured.served)
-    limit = min(max(_MERGED * comparison.noise, MOST_NOISE), _MOST_MERGED)
-    if comparison.noise > MOST_NOISE and apart(served_plain, trained) <= limit:
+    limit = min(max(_MERGED * comparison.noise, comparison.ceiling), _MOST_MERGED)
+    if apart(served_plain, trained) <= limit:
         return Difference(
             "merge",
             f"the base here gives, without the adapter, what the trainer's gave with it (to {limit:.2f} nats): the "
             "adapter is merged into it already, and would count twice",
             "Serve the base that the adapter was trained over, or the merged one without the adapter.",
         )
-    if comparison.noise > MOST_NOISE and apart(trained_plain, served) <= limit:
+    if apart(trained_plain, served) <= limit:
         return Difference(
             "merge",
             "the trainer's base gave, without the adapter, what the base here gives with it: the adapter was merged "
@@ -194,14 +196,15 @@ def _merge(evidence: Evidence) -> Difference | None:
 
 def _base(evidence: Evidence) -> Difference | None:
     comparison = evidence.comparison
-    if comparison.noise <= MOST_NOISE:
+    if comparison.noise <= comparison.ceiling:
         return None
     another = comparison.noise > _ANOTHER_BASE
-    what = "another base model" if another else "the base in another precision (its weights are rounded otherwise)"
+    what = "another base model" if another else "the base in another precision, its weights rounded otherwise"
     return Difference(
         "base",
         f"the base's own rows, without any adapter, are {comparison.noise:.2f} nats apart from the trainer's "
-        f"(at most {MOST_NOISE:g} is noise): this is {what}{_told(evidence.file.base, evidence.replica.base, 'files')}",
+        f"(up to {comparison.ceiling:.2f} is noise): this is {what}"
+        f"{_told(evidence.file.base, evidence.replica.base, 'files')}",
         "Train over the base that serves, as it serves, dequantized: patchbay tune does.",
     )
 
