@@ -11,11 +11,14 @@ from math import sqrt
 
 # In nats. One token that differs by more counts as this much: a token that is nearly impossible differs by many.
 CLIP = 3.0
-# Beyond a mean difference of so much, the base is another one. Measured on the demo's base: float32 beside bfloat16
-# 0.01 to 0.02, beside the same weights rounded once more to 5 bits 0.07, to 4 bits 0.13.
-MOST_NOISE = 0.06
+# The base is another one where its rows differ by more than so many times the trainer's own noise, within these limits
+# in nats. Measured on the demo's base and on SmolLM2-135M in int4: float32 beside bfloat16 0.01 to 0.02 and 0.04, PEFT
+# beside the engine 0.02 and 0.06, the weights rounded once more to 4 bits 0.13 and 0.95.
+_TIMES_TRAINERS, _LEAST_CEILING, _MOST_CEILING = 4.0, 0.08, 0.25
+# The same where the trainer's noise is not known.
+_CEILING = 0.12
 # The bound on an adapter's mean difference: so many times the base's noise, and this, and this share of its effect.
-_TIMES_NOISE, _FLOOR, _OF_EFFECT = 3.0, 0.02, 0.02
+_TIMES_NOISE, _FLOOR, _OF_EFFECT = 2.0, 0.02, 0.02
 # A token's log-probability is moved by the adapter where that is by more than this.
 _MOVED = 0.2
 
@@ -26,14 +29,16 @@ Rows = Sequence[Sequence[float]]
 class Comparison:
     """The differences of two measurements, in nats, each a mean over all tokens.
 
-    `tokens`: how many were compared; `noise`: how far the base's rows are apart; `apart`: how far the adapter's are;
-    `effect`: how far the adapter moved the trainer's; `served_effect`: how far it moves those that serve; `bound`: what
-    `apart` may be; `correlation`: of the two effects, token by token, 0 where one has none; `ratio`: the median of
-    served over trained effect, of the tokens that the adapter moves, 1 where it moves none.
+    `tokens`: how many were compared; `noise`: how far the base's rows are apart, and `ceiling`: what that may be;
+    `apart`: how far the adapter's are, and `bound`: what that may be; `effect`, `served_effect`: how far the adapter
+    moved the trainer's rows, and moves those that serve; `correlation`: of the two effects, token by token, 0 where one
+    has none; `ratio`: the median of served over trained effect, of the tokens that the adapter moves, 1 where it moves
+    none.
     """
 
     tokens: int
     noise: float
+    ceiling: float
     apart: float
     effect: float
     served_effect: float
@@ -57,20 +62,30 @@ class Measured:
     served: Rows
 
 
-def compare(measured: Measured) -> Comparison:
+def noise_ceiling(trainers: float | None) -> float:
+    """Returns how far the rows of one base may be apart, in nats. `trainers`: its noise in one place, None for unknown
+    noise."""
+    if trainers is None:
+        return _CEILING
+    return min(max(_TIMES_TRAINERS * trainers, _LEAST_CEILING), _MOST_CEILING)
+
+
+def compare(measured: Measured, trainers_noise: float | None = None) -> Comparison:
     """Compares the two measurements. Raises ValueError where the rows have not the same lengths."""
     trained_plain, trained = flat(measured.trained_plain), flat(measured.trained)
     served_plain, served = flat(measured.served_plain), flat(measured.served)
     moved = [one - other for one, other in zip(trained, trained_plain, strict=True)]
     moves = [one - other for one, other in zip(served, served_plain, strict=True)]
+    ceiling = noise_ceiling(trainers_noise)
     noise, effect = apart(served_plain, trained_plain), _size(moved)
     return Comparison(
         tokens=len(trained),
         noise=noise,
+        ceiling=ceiling,
         apart=apart(served, trained),
         effect=effect,
         served_effect=_size(moves),
-        bound=_TIMES_NOISE * min(noise, MOST_NOISE) + _FLOOR + _OF_EFFECT * effect,
+        bound=_TIMES_NOISE * min(noise, ceiling) + _FLOOR + _OF_EFFECT * effect,
         correlation=_correlation(moved, moves),
         ratio=_ratio(moved, moves),
     )

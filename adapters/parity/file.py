@@ -53,6 +53,7 @@ class ParityFile:
     modules: Mapping[str, float]
     rows: tuple[ParityRow, ...]
     weights: str | None = None
+    noise: float | None = None
     made_by: str | None = None
 
     def to_json(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from patchbay.adapters.checks.strict_json import shown
-from patchbay.adapters.parity.comparing import MOST_NOISE, Comparison, Measured, apart, flat
+from patchbay.adapters.parity.comparing import Comparison, Measured, apart, flat
 from patchbay.adapters.parity.file import ParityFile, ParityRow
 
 Cause = Literal["truncation", "template", "tokenizer", "merge", "base", "modules", "scale", "weights", "unknown"]
@@ -115,17 +115,15 @@ def _rendering_of(
         return Difference(
             "tokenizer",
             f"the tokenizer here takes the prompt of row {number} apart otherwise, from token "
-            f"{_first_difference(prompt, seen.again) + 1} on{_told(file.vocabulary, replica.vocabulary, 'tokens')}",
+            f"{_first_difference(prompt, seen.again) + 1} on{_told(file.vocabulary, replica.vocabulary, 'vocabulary')}",
             "Train with the base model's own tokenizer, and without tokens of your own.",
         )
-    if _renders_otherwise(
-        row.prompt, seen.prompt, same=file.template is not None and file.template == replica.template
-    ):
+    if _renders_otherwise(row.prompt, seen.prompt):
         at = _first_difference(row.prompt, seen.prompt)
         return Difference(
             "template",
             f"the chat template here writes row {number} otherwise: {_around(seen.prompt, at)} where the trainer had "
-            f"{_around(row.prompt, at)}",
+            f"{_around(row.prompt, at)}{_told(file.template, replica.template, 'template')}",
             "Train with the base model's own chat template, or serve with the trainer's, as base.chat_template.",
         )
     return None
@@ -137,12 +135,10 @@ def _is_cut(part: Sequence[int], whole: Sequence[int]) -> bool:
     return 0 < count < len(whole) and tuple(part) in (tuple(whole[:count]), tuple(whole[-count:]))
 
 
-def _renders_otherwise(trained: str, served: str, *, same: bool) -> bool:
-    """Whether two texts are of two templates, or of two ways to call one. One that tells the date writes another text
-    on another day, so where the template is the `same`, dates do not count."""
-    if trained == served:
-        return False
-    return not same or _DATES.sub("", trained) != _DATES.sub("", served)
+def _renders_otherwise(trained: str, served: str) -> bool:
+    """Whether two texts are of two templates, or of two ways to call one. A template that tells the date writes another
+    text on another day, so dates do not count."""
+    return trained != served and _DATES.sub("", trained) != _DATES.sub("", served)
 
 
 def score_difference(evidence: Evidence) -> Difference:
@@ -172,17 +168,19 @@ def base_difference(evidence: Evidence) -> Difference | None:
 def _merge(evidence: Evidence) -> Difference | None:
     """A merged base gives without an adapter what the other base gives with it."""
     measured, comparison = evidence.measured, evidence.comparison
+    if comparison.noise <= comparison.ceiling:
+        return None
     trained_plain, trained = flat(measured.trained_plain), flat(measured.trained)
     served_plain, served = flat(measured.served_plain), flat(measured.served)
-    limit = min(max(_MERGED * comparison.noise, MOST_NOISE), _MOST_MERGED)
-    if comparison.noise > MOST_NOISE and apart(served_plain, trained) <= limit:
+    limit = min(max(_MERGED * comparison.noise, comparison.ceiling), _MOST_MERGED)
+    if apart(served_plain, trained) <= limit:
         return Difference(
             "merge",
             f"the base here gives, without the adapter, what the trainer's gave with it (to {limit:.2f} nats): the "
             "adapter is merged into it already, and would count twice",
             "Serve the base that the adapter was trained over, or the merged one without the adapter.",
         )
-    if comparison.noise > MOST_NOISE and apart(trained_plain, served) <= limit:
+    if apart(trained_plain, served) <= limit:
         return Difference(
             "merge",
             "the trainer's base gave, without the adapter, what the base here gives with it: the adapter was merged "
@@ -194,14 +192,15 @@ def _merge(evidence: Evidence) -> Difference | None:
 
 def _base(evidence: Evidence) -> Difference | None:
     comparison = evidence.comparison
-    if comparison.noise <= MOST_NOISE:
+    if comparison.noise <= comparison.ceiling:
         return None
     another = comparison.noise > _ANOTHER_BASE
-    what = "another base model" if another else "the base in another precision (its weights are rounded otherwise)"
+    what = "another base model" if another else "the base in another precision, its weights rounded otherwise"
     return Difference(
         "base",
         f"the base's own rows, without any adapter, are {comparison.noise:.2f} nats apart from the trainer's "
-        f"(at most {MOST_NOISE:g} is noise): this is {what}{_told(evidence.file.base, evidence.replica.base, 'files')}",
+        f"(up to {comparison.ceiling:.2f} is noise): this is {what}"
+        f"{_told(evidence.file.base, evidence.replica.base, 'folder')}",
         "Train over the base that serves, as it serves, dequantized: patchbay tune does.",
     )
 
@@ -301,7 +300,7 @@ def _told(trained: str | None, here: str | None, of: str) -> str:
     """Says whether two digests agree, where both are known."""
     if trained is None or here is None:
         return ""
-    return f" (the same {of} by their digest)" if trained == here else f" (other {of}, by their digest)"
+    return f" (the same {of}, by its digest)" if trained == here else f" (another {of}, by its digest)"
 
 
 def _first_difference(one: Sequence[object], other: Sequence[object]) -> int:

@@ -22,7 +22,9 @@ from patchbay.core.errors import AdapterError
 
 Value = TypeVar("Value")
 _HINT = "Write it again: patchbay tune parity FOLDER --base BASE. Or remove it: then nothing is compared."
-_KEYS = frozenset({"version", "base", "vocabulary", "template", "max_length", "modules", "rows", "weights", "made_by"})
+_KEYS = frozenset(
+    {"version", "base", "vocabulary", "template", "max_length", "modules", "rows", "weights", "noise", "made_by"}
+)
 _ROW_KEYS = frozenset({"messages", "prompt", "ids", "start", "adapted", "plain"})
 _MOST_TEXT = 1024**2
 _MOST_MESSAGES = 64
@@ -62,6 +64,7 @@ def parse_parity(document: Any, *, vocabulary: int | None = None) -> ParityFile:
         modules=_modules(fields.get("modules")),
         rows=rows,
         weights=_digest(fields.get("weights"), "weights"),
+        noise=_optional(fields.get("noise"), lambda value: _number(value, 0, 1, "noise")),
         made_by=_optional(fields.get("made_by"), lambda value: _text(value, "made_by", _MOST_NAME)),
     )
 

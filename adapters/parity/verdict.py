@@ -40,7 +40,7 @@ def judge_rendering(file: ParityFile, replica: ServingFacts) -> Verdict | None:
 def judge(file: ParityFile, replica: ServingFacts, measured: Measured) -> Verdict:
     """Judges the log-probabilities that were `measured` twice, in the order of the file's rows, of which it may have
     the first few alone."""
-    comparison = compare(measured)
+    comparison = compare(measured, file.noise)
     evidence = Evidence(file, replica, measured, comparison)
     base = base_difference(evidence)
     if base is not None:

@@ -22,6 +22,20 @@ def logprobs(model: Any, ids: Sequence[int]) -> tuple[float, ...]:
     return tuple(max(value, LEAST) for value in found.tolist())
 
 
+def rounding_noise(model: Any, rows: Sequence[Sequence[int]], exact: Sequence[Sequence[float]]) -> float | None:
+    """Measures how far the log-probabilities of `rows` move when `model` computes in bfloat16: the mean difference from
+    the `exact` ones, in nats. Returns None where the model's weights are no float32, and so nothing is exact."""
+    import torch
+
+    parameter = next(model.parameters())
+    if parameter.dtype != torch.float32:
+        return None
+    with torch.autocast(parameter.device.type, torch.bfloat16):
+        rounded = [logprobs(model, row) for row in rows]
+    pairs = [pair for one, other in zip(rounded, exact, strict=True) for pair in zip(one, other, strict=True)]
+    return min(sum(abs(first - second) for first, second in pairs) / len(pairs), 1.0)
+
+
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """Turns dropout off while the block runs, and back on where it was."""

@@ -1,7 +1,7 @@
 """The writer of an adapter's parity file: what PEFT answers over the weights that serve."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from patchbay.adapters.parity.digests import template_digest, vocabulary_digest
 from patchbay.adapters.parity.file import MOST_ROWS, MOST_TOKENS, ParityFile, ParityRow
 from patchbay.core.errors import AdapterError
 from patchbay.tuning.parity.rows import TokenRow, token_rows
-from patchbay.tuning.parity.scoring import evaluating, logprobs, trained_scales
+from patchbay.tuning.parity.scoring import evaluating, logprobs, rounding_noise, trained_scales
+
+# Rows by which the noise of the trainer's base is measured.
+_NOISE_ROWS = 8
 
 
 def write_parity(
@@ -43,6 +46,7 @@ def write_parity(
         )
     with evaluating(model):
         scored = tuple(_scored(model, row) for row in chosen)
+        noise = _noise(model, scored[:_NOISE_ROWS])
     file = ParityFile(
         base=_fingerprint(model),
         vocabulary=vocabulary_digest(tokenizer.get_vocab()),
@@ -51,6 +55,7 @@ def write_parity(
         modules=trained_scales(model),
         rows=scored,
         weights=file_hash(folder / WEIGHTS_FILE),
+        noise=noise,
         made_by=_made_by(),
     )
     _write(folder / PARITY_FILE, file.to_json())
@@ -72,6 +77,12 @@ def _scored(model: Any, row: TokenRow) -> ParityRow:
     with model.disable_adapter():
         plain = logprobs(model, row.ids)
     return ParityRow(row.messages, row.prompt, row.ids, row.start, adapted, plain)
+
+
+def _noise(model: Any, rows: Sequence[ParityRow]) -> float | None:
+    with model.disable_adapter():
+        noise = rounding_noise(model, [row.ids for row in rows], [row.plain for row in rows])
+    return round(noise, 5) if noise is not None else None
 
 
 def _fingerprint(model: Any) -> str | None:

@@ -1,5 +1,6 @@
 """A parity file from anybody is read or refused, and measurements that differ by noise alone are not told apart."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -110,25 +111,20 @@ def test_a_prompt_that_was_cut_is_called_anything_but_that(cut: int, at_the_star
 
 
 @pytest.mark.parametrize(
-    ("served", "same", "differs"),
+    ("served", "differs"),
     [
-        ("Today is 3 May 2026. Hi", True, False),
-        ("Today is 2026-05-03. Hi", True, False),
-        ("Today is 3 May 2026. Hi", False, True),
-        ("Today is 30 Nov 2025. Hello", True, True),
-        ("Today is 30 Nov 2025. Hi", False, False),
+        ("Today is 3 May 2026. Hi", False),
+        ("Today is 2026-05-03. Hi", False),
+        ("Today is 30 Nov 2025. Hello", True),
+        ("Today is 30 Nov 2025. Hi", False),
+        ("Today is Monday. Hi", True),
     ],
 )
-def test_a_template_that_tells_the_date_is_taken_for_another(served: str, same: bool, differs: bool) -> None:
-    row = parity_file().rows[0]
-    rows = (type(row)(row.messages, "Today is 30 Nov 2025. Hi", row.ids, row.start, row.adapted, row.plain),)
-    file = parity_file(template="a" * 64, rows=rows)
+def test_a_template_that_tells_the_date_is_taken_for_another(served: str, differs: bool) -> None:
+    row = dataclasses.replace(parity_file().rows[0], prompt="Today is 30 Nov 2025. Hi")
     prompt = row.ids[: row.start]
-    facts = ServingFacts(
-        rendered=[Rendered(served, prompt if served == rows[0].prompt else (1, 2), prompt)],
-        max_length=100,
-        modules=file.modules,
-        template="a" * 64 if same else "b" * 64,
-    )
+    seen = Rendered(served, prompt if served == row.prompt else (1, 2), prompt)
+    file = parity_file(rows=(row,), template="a" * 64)
+    facts = ServingFacts(rendered=[seen], max_length=100, modules=file.modules, template="a" * 64)
     found = rendering_difference(file, facts)
     assert (found is not None and found.cause == "template") == differs
