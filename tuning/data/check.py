@@ -3,8 +3,9 @@
 Rows are read once, one at a time; of each only hashes are kept for what is looked for among all of them.
 """
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from patchbay.tuning.data.findings import CheckReport, DataFacts, DataFinding, DataFindings, Level
 from patchbay.tuning.data.guarding import TextGuards
 from patchbay.tuning.data.languages import LanguageMix
-from patchbay.tuning.data.near import SIMILAR, NearIndex, folded, leaders, shingles, without_common
+from patchbay.tuning.data.near import MOST_NEAR, SIMILAR, NearIndex, folded, leaders, shingles, without_common
 from patchbay.tuning.data.row_checks import RowFinding, row_findings
 from patchbay.tuning.data.rows import Row
 from patchbay.tuning.data.texts import excerpt
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from patchbay.tuning.data.near import Shingles
     from patchbay.tuning.data.token_checks import TokenCheck
 
-# Rows among which near ones are looked for, by their hashes in memory: half a gigabyte at most.
-MOST_NEAR: Final = 200_000
 # Up to as many distinct answers, each of several rows, are labels.
 _MOST_LABELS: Final = 50
 _ROWS_A_LABEL: Final = 4
@@ -60,12 +59,31 @@ class _Kept:
     """The hashes that are kept of all rows. `asked`, `whole`: shingles of what was asked, and of all texts;
     `questions`: rows by the hash of what was asked, folded, with the hash of the answer."""
 
-    places: list[tuple[str, int, str | None]] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    split_of: "array[int]" = field(default_factory=lambda: array("b"))
+    numbers: "array[int]" = field(default_factory=lambda: array("q"))
+    ids: list[str | None] = field(default_factory=list)
+    digests: "array[int]" = field(default_factory=lambda: array("Q"))
     asked: "list[Shingles]" = field(default_factory=list)
     whole: "list[Shingles]" = field(default_factory=list)
     questions: dict[bytes, dict[bytes, int]] = field(default_factory=lambda: defaultdict(dict))
     answers: Counter[str] | None = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def add_place(self, one: "NumberedRow") -> None:
+        """Notes where a row stands; its id, too, of the first ones."""
+        if one.split not in self.splits:
+            self.splits.append(one.split)
+        self.split_of.append(self.splits.index(one.split))
+        self.numbers.append(one.number)
+        if len(self.ids) < MOST_NEAR:
+            self.ids.append(one.row.marks.id)
+
+    def place(self, at: int) -> tuple[str, int, str | None]:
+        """Returns the split, number and id of a row, by its number among all."""
+        return self.splits[self.split_of[at]], self.numbers[at], self.ids[at] if at < len(self.ids) else None
 
 
 class DataCheck:
@@ -103,7 +121,7 @@ class DataCheck:
             count, more = self._checks.tokens.findings(row)
             facts.tokens.append(count)
             found += more
-        self._languages.add(row, len(self._kept.places))
+        self._languages.add(row, len(self._kept))
         self._note(one, found)
         self._keep(one)
 
@@ -126,18 +144,18 @@ class DataCheck:
 
     def _keep(self, one: NumberedRow) -> None:
         kept, row = self._kept, one.row
-        kept.places.append((one.split, one.number, row.marks.id))
-        kept.digests.append(bytes.fromhex(row.digest)[:16])
+        kept.add_place(one)
+        kept.digests.append(int(row.digest[:16], 16))
         answer = "\n".join(row.answers)
         if len(kept.asked) < MOST_NEAR:
             kept.asked.append(shingles(row.asked))
             kept.whole.append(shingles(_text_of(row)))
-        if row.kind == "chat":
-            kept.questions[_hash(folded(row.asked))].setdefault(_hash(answer.strip()), len(kept.places) - 1)
+            if row.kind == "chat":
+                kept.questions[_hash(folded(row.asked))].setdefault(_hash(answer.strip()), len(kept) - 1)
         if kept.answers is not None:
             kept.answers[answer.strip()] += 1
             # Answers that are all different are no labels, and are not kept.
-            if len(kept.answers) > max(_MOST_LABELS, len(kept.places) // _ROWS_A_LABEL) and len(kept.answers) > 500:
+            if len(kept.answers) > max(_MOST_LABELS, len(kept) // _ROWS_A_LABEL) and len(kept.answers) > 500:
                 kept.answers = None
 
     def _finish(self) -> None:
@@ -153,20 +171,17 @@ class DataCheck:
         self._whole()
 
     def _add(self, check: str, level: Level, message: str, at: int) -> None:
-        split, number, name = self._kept.places[at]
+        split, number, name = self._kept.place(at)
         self._findings.add(DataFinding(check=check, level=level, message=message, split=split, row=number, id=name))
 
     def _place(self, at: int) -> str:
-        split, number, _ = self._kept.places[at]
+        split, number, _ = self._kept.place(at)
         return f"{split}:{number}"
 
     def _duplicates(self) -> None:
-        first: dict[bytes, int] = {}
-        doubled = set()
-        for at, digest in enumerate(self._kept.digests):
-            if first.setdefault(digest, at) != at:
-                doubled.add(at)
-                self._add("duplicates", "warning", f"it is the same as {self._place(first[digest])}", at)
+        doubled = dict(_repeated(self._kept.digests))
+        for at in sorted(doubled):
+            self._add("duplicates", "warning", f"it is the same as {self._place(doubled[at])}", at)
         for at, leader in enumerate(leaders(without_common(self._kept.whole), self._checks.near)):
             if leader != at and at not in doubled:
                 self._add("near-duplicates", "warning", f"it is nearly the same as {self._place(leader)}", at)
@@ -179,12 +194,12 @@ class DataCheck:
 
     def _leakage(self) -> None:
         sets = without_common(self._kept.asked)
-        held = [at for at, (split, _, _) in enumerate(self._kept.places[: len(sets)]) if split != "train"]
+        held = [at for at in range(len(sets)) if self._kept.place(at)[0] != "train"]
         if not held or len(held) == len(sets):
             return
         index = self._index(held, sets)
         for at, one in enumerate(sets):
-            if self._kept.places[at][0] == "train" and (near := index.nearest(one)) is not None:
+            if self._kept.place(at)[0] == "train" and (near := index.nearest(one)) is not None:
                 self._add("leakage", "error", f"{_like(near[1])} {self._place(near[0])}", at)
 
     def _index(self, numbers: Iterable[int], sets: "Sequence[Shingles]") -> NearIndex:
@@ -205,7 +220,7 @@ class DataCheck:
 
     def _balance(self) -> None:
         answers = self._kept.answers
-        rows = len(self._kept.places)
+        rows = len(self._kept)
         if not answers or len(answers) > _MOST_LABELS or rows < _ROWS_A_LABEL * len(answers):
             return
         self._facts.answers = Counter({excerpt(self._checks.guards.masked(text), 60): n for text, n in answers.items()})
@@ -223,6 +238,20 @@ class DataCheck:
         if self._facts.all_rows and not self._facts.rows["validation"]:
             message = "there is no validation split, so nothing tells when training should end"
             self._findings.add(DataFinding(check="splits", level="info", message=message))
+
+
+def _repeated(digests: "array[int]") -> Iterator[tuple[int, int]]:
+    """Yields the number of each row that was there before, with that of the first one like it."""
+    import numpy
+
+    if not len(digests):
+        return iter(())
+    found = numpy.frombuffer(digests, dtype=numpy.uint64)
+    order = numpy.argsort(found, kind="stable")
+    starts = numpy.flatnonzero(numpy.concatenate(([True], found[order][1:] != found[order][:-1])))
+    firsts = numpy.repeat(order[starts], numpy.diff(numpy.append(starts, len(order))))
+    again = numpy.flatnonzero(firsts != order)
+    return ((int(order[at]), int(firsts[at])) for at in again)
 
 
 def _text_of(row: Row) -> str:

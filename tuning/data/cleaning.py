@@ -6,13 +6,14 @@ Every change is told. A row is mended first, then looked at, so that rows which 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.names import meant
 from patchbay.guards.verdict import FoundSpan
 from patchbay.tuning.data.guarding import SETS, TextGuards, replaced
-from patchbay.tuning.data.near import SIMILAR, NearIndex, leaders, shingles, without_common
+from patchbay.tuning.data.near import MOST_NEAR, SIMILAR, NearIndex, leaders, shingles, without_common
 from patchbay.tuning.data.rows import Row
 from patchbay.tuning.data.texts import cut_reason, mended
 
@@ -108,9 +109,9 @@ class Cleaning:
         return next((name for name in SETS if name in found & wanted), None)
 
     def _compared(self, rows: Iterable[tuple[str, Row]]) -> Mapping[int, str]:
-        """Says which rows go since others are like them, by their number among all."""
+        """Says which rows go since others are like them, by their number among all; of the first `MOST_NEAR`."""
         splits, asked, whole, answers = [], [], [], []
-        for split, row in rows:
+        for split, row in islice(rows, MOST_NEAR):
             splits.append(split)
             asked.append(shingles(row.asked))
             whole.append(shingles("\n".join(place.text for place in row.places() if place.role != "system")))

@@ -1,7 +1,8 @@
 """The findings of a check of a data set, with their places, and the facts of the whole."""
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -105,8 +106,8 @@ class DataFacts:
     digest: str = ""
     kind: str = ""
     rows: Counter[str] = field(default_factory=Counter)
-    characters: list[int] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    characters: "array[int]" = field(default_factory=lambda: array("L"))
+    tokens: "array[int]" = field(default_factory=lambda: array("L"))
     max_tokens: int | None = None
     languages: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
@@ -151,7 +152,7 @@ class CheckReport:
         }
 
 
-def quantiles(values: list[int]) -> dict[str, int]:
+def quantiles(values: Sequence[int]) -> dict[str, int]:
     """Returns the least, the median, the 95th percentile and the most; nothing of none."""
     if not values:
         return {}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from heapq import nsmallest
 from types import MappingProxyType
 from typing import Final
 
@@ -74,7 +75,16 @@ def drawn(rows: Iterable[Row], quota: int, plan: MixPlan, source: str) -> Iterat
 
     Each is marked with its source, unless it has one. Repeated rows come once more whole, then in part.
     """
-    kept = list(_balanced(sorted(rows, key=lambda row: _order(row, plan.seed)), plan.balance))
+
+    def order(row: Row) -> bytes:
+        return _order(row, plan.seed)
+
+    # All rows are held at once only where their answers must be compared.
+    kept = (
+        nsmallest(quota, rows, key=order)
+        if plan.balance is None
+        else [*_balanced(sorted(rows, key=order), plan.balance)]
+    )
     for at in range(quota):
         if at >= len(kept) and not (plan.repeat and kept):
             return

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Shingles = numpy.ndarray[Any, numpy.dtype[numpy.uint32]]
 
 SIMILAR: Final = 0.8
+# Rows among which near ones are looked for: their shingles and an index of them take some 4 KB each.
+MOST_NEAR: Final = 150_000
 _HASHES: Final = 64
 # Candidates are looked for somewhat below the threshold, since signatures only estimate.
 _SLACK: Final = 0.15

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from patchbay.core.errors import ConfigError
-from patchbay.tuning.data.near import SIMILAR, folded, leaders, shingles, without_common
+from patchbay.tuning.data.near import MOST_NEAR, SIMILAR, folded, leaders, shingles, without_common
 from patchbay.tuning.data.rows import Row
 from patchbay.tuning.data.store import SPLITS
+
+if TYPE_CHECKING:
+    from patchbay.tuning.data.near import Shingles
 
 DEFAULT_SHARES: Final[Mapping[str, float]] = MappingProxyType({"train": 0.8, "validation": 0.1, "test": 0.1})
 # A group that begins so is itself the key of another row's group: of a row that was made from that one.
@@ -65,11 +68,12 @@ def split_by_hash(key: str, plan: SplitPlan) -> str:
 
 
 def split_rows(rows: Iterable[Row], plan: SplitPlan) -> list[str]:
-    """Says for each row which split it goes to."""
-    keys, asked = [], []
+    """Says for each row which split it goes to. Near ones are looked for among the first `MOST_NEAR`."""
+    keys: list[str] = []
+    asked: list[Shingles] = []
     for row in rows:
         keys.append(group_key(row))
-        if plan.near is not None:
+        if plan.near is not None and len(asked) < MOST_NEAR:
             asked.append(shingles(row.asked))
     return place_groups(keys, _together(keys, asked, plan), plan)
 
@@ -87,14 +91,14 @@ def place_groups(keys: Sequence[str], leader: Sequence[int], plan: SplitPlan) ->
     return [placed[key] for key in keys]
 
 
-def _together(keys: Sequence[str], asked: Sequence[object], plan: SplitPlan) -> Sequence[int]:
+def _together(keys: Sequence[str], asked: "Sequence[Shingles]", plan: SplitPlan) -> Sequence[int]:
     """Returns the leader of each row. Rows that were placed before come first, so that new ones go with them."""
     if plan.near is None:
         return range(len(keys))
-    order = sorted(range(len(keys)), key=lambda at: keys[at] not in plan.before)
-    sets = without_common(asked)  # type: ignore[arg-type]
+    order = sorted(range(len(asked)), key=lambda at: keys[at] not in plan.before)
+    sets = without_common(asked)
     found = leaders([sets[at] for at in order], plan.near)
-    by_row = [0] * len(keys)
+    by_row = list(range(len(keys)))
     for place, first in enumerate(found):
         by_row[order[place]] = order[first]
     return by_row

@@ -191,3 +191,18 @@ def test_the_report_as_json_is_what_programs_expect(said: Said, project: Path) -
     assert report["checks"]["schema"] == 1
     assert report["rows"] == {"train": 1}
     assert json.dumps(report["findings"][0]).count("it is no JSON") == 1
+
+
+def test_a_file_without_any_row_has_a_report(said: Said, project: Path) -> None:
+    write_lines(project / "a.jsonl", ["{", "[]"])
+    report = said("check", "a.jsonl", "--report", "r.html", code=1)
+    assert report["checks"]["schema"] == 2
+
+
+def test_rows_that_are_there_again_are_told_with_the_first(guards: TextGuards) -> None:
+    report = checked(guards, *[(f"Which colour has chair number {n}?", "Blue.") for n in (1, 2, 1, 3, 2, 1)])
+    assert [(one.row, one.message) for one in report.findings.kept if one.check == "duplicates"] == [
+        (3, "it is the same as train:1"),
+        (5, "it is the same as train:2"),
+        (6, "it is the same as train:1"),
+    ]
