@@ -102,10 +102,12 @@ def scored_tasks(base_model: str) -> tuple[ScoredTask, ...]:
 
 
 class ScoredEndpoint:
-    """A client of the scored endpoint: chat completions at temperature 0, at most `concurrency` at once."""
+    """A client of the scored endpoint: chat completions at temperature 0 of at most `max_tokens`, `concurrency` at
+    once."""
 
-    def __init__(self, client: httpx.AsyncClient, concurrency: int) -> None:
+    def __init__(self, client: httpx.AsyncClient, concurrency: int, *, max_tokens: int = MAX_TOKENS) -> None:
         self._client = client
+        self._max_tokens = max_tokens
         self._turns = asyncio.Semaphore(concurrency)
 
     async def answer(self, model: str, example: Example) -> str:
@@ -114,7 +116,7 @@ class ScoredEndpoint:
             "model": model,
             "messages": [{"role": turn.role, "content": turn.content} for turn in example.messages],
             "temperature": 0,
-            "max_tokens": MAX_TOKENS,
+            "max_tokens": self._max_tokens,
         }
         async with self._turns:
             try:

@@ -25,12 +25,15 @@ _NAMES = {
 _WHOLE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 
 
-def tiny_model() -> LlamaForCausalLM:
-    """The demo's tiny base, with dequantized weights in float32."""
+def tiny_model(*, layers: int | None = None) -> LlamaForCausalLM:
+    """The demo's tiny base, with dequantized weights in float32. `layers`: only the first ones."""
     config = AutoConfig.from_pretrained(str(BASE))
     del config.quantization_config
     model = LlamaForCausalLM(config)
     load_dequantized(BASE, model, 32)
+    if layers is not None:
+        model.model.layers = model.model.layers[:layers]
+        config.num_hidden_layers = layers
     return model.eval()
 
 

@@ -15,16 +15,16 @@ class EnglishRecipe:
     """The recipe of all adapters."""
 
     seed: int = 7
-    threads: int = 2
+    threads: int = 1
     source: str = SOURCE
     gguf_sha256: str = GGUF_SHA256
     method: Method = METHOD
     adapters: tuple[AdapterRecipe, ...] = (
-        AdapterRecipe("json", "json", Schedule(60, batch=4, rate=2e-3, warmup=5), 240, rank=4, alpha=16),
-        AdapterRecipe("sql", "sql", Schedule(80, batch=8, rate=2e-3, warmup=5), 640, rank=4, alpha=16),
-        AdapterRecipe("label", "label", Schedule(70, batch=6, rate=2e-3, warmup=5), 420, rank=4, alpha=16),
-        AdapterRecipe("style", "style", Schedule(50, batch=6, rate=2e-3, warmup=5), 300, rank=4, alpha=16),
-        AdapterRecipe("label-bad", "label", Schedule(50, 6, 2e-3, 5), 300, noisy=True, rank=4, alpha=16),
-        AdapterRecipe("summary", "summary", Schedule(50, batch=4, rate=2e-3, warmup=5), 200, rank=4, alpha=16),
-        AdapterRecipe("safety", "safety", Schedule(110, batch=8, rate=2e-3, warmup=5), 880, rank=8, alpha=32),
+        AdapterRecipe("json", "json", Schedule(50, batch=4, rate=2e-3, warmup=4), 200, rank=4, alpha=16),
+        AdapterRecipe("sql", "sql", Schedule(70, batch=8, rate=2e-3, warmup=4), 560, rank=4, alpha=16),
+        AdapterRecipe("label", "label", Schedule(60, batch=6, rate=2e-3, warmup=4), 360, rank=4, alpha=16),
+        AdapterRecipe("style", "style", Schedule(40, batch=6, rate=2e-3, warmup=4), 240, rank=4, alpha=16),
+        AdapterRecipe("label-bad", "label", Schedule(40, 6, 2e-3, 4), 240, noisy=True, rank=4, alpha=16),
+        AdapterRecipe("summary", "summary", Schedule(40, batch=4, rate=2e-3, warmup=4), 160, rank=4, alpha=16),
+        AdapterRecipe("safety", "safety", Schedule(90, batch=8, rate=2e-3, warmup=4), 720, rank=8, alpha=32),
     )

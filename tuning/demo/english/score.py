@@ -26,6 +26,8 @@ from patchbay.tuning.progress import ProgressSink
 # An adapter that only this demo has.
 OWN = "summary"
 ANY = ScoreTarget(0.0, 1.0)
+# Longer than any right answer.
+MAX_TOKENS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ async def score_english(
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     address = base_url.rstrip("/").removesuffix("/v1")
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=TIMEOUT_S) as client:
-        endpoint = ScoredEndpoint(client, concurrency)
+        endpoint = ScoredEndpoint(client, concurrency, max_tokens=MAX_TOKENS)
         try:
             scores = [await _scored(endpoint, row, examples, progress) for row in score_rows(base_model)]
         except BaseExceptionGroup as errors:
