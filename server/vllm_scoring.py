@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
 from typing import Any
 
+from jinja2 import TemplateError
 from vllm.exceptions import GenerationError, VLLMValidationError
 from vllm.inputs import TokensPrompt
 from vllm.lora.request import LoRARequest
@@ -19,6 +20,8 @@ from patchbay.core.errors import AdapterRejected
 from patchbay.server.engine import EngineLora
 from patchbay.server.vllm_llm import ContainedLLM
 
+# A template is a program: it raises its own errors at messages that it does not take, or Python's.
+_TEMPLATE_FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 # A probability of 0 has no logarithm.
 _LEAST = -1000.0
 Ask = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
@@ -55,7 +58,7 @@ class VllmScorer:
                 tokenize=False,
                 add_generation_prompt=True,
             )
-        except Exception:  # noqa: BLE001 - a template is a program, which may raise anything at a client's messages
+        except _TEMPLATE_FAULTS:
             return None
         return Rendered(prompt, self._tokens(prompt), again)
 
