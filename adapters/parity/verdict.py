@@ -50,7 +50,7 @@ def judge(file: ParityFile, replica: ServingFacts, measured: Measured) -> Verdic
     faint = ", and the adapter does little more" if comparison.effect <= comparison.bound else ""
     return Verdict(
         f"parity: {rows} rows, {comparison.tokens} tokens, {comparison.apart:.3f} nats apart where "
-        f"{comparison.bound:.3f} is noise{faint}",
+        f"{comparison.bound:.3f} is noise (the base {comparison.noise:.3f}){faint}",
         comparison=comparison,
     )
 
