@@ -29,16 +29,18 @@ from patchbay.server.staging import StagedAdapter
 
 _log = logging.getLogger(__name__)
 ParityMode = Literal["off", "warn", "refuse"]
-# What a check may take: tokens that are scored twice, and rows that are in the engine at a time.
-_MOST_TOKENS = 8192
-_AT_A_TIME = 4
+# What a check may take: tokens that are scored twice, and rows that are in the engine at a time. Fewer rows than that
+# prove nothing.
+_MOST_TOKENS = 2048
+_AT_A_TIME, _FEWEST_ROWS = 4, 4
 _MOST_KNOWN = 4096
+_Scores = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class ParityRules:
     """The terms of the check. `base`: the layout of the base that serves, None where its files do not show it;
-    `time_limit_s`: after so many seconds it proves nothing."""
+    `time_limit_s`: after so many seconds it goes by the rows that are scored."""
 
     mode: ParityMode
     limits: FolderLimits
@@ -59,22 +61,21 @@ class ParityCheck:
         """Compares what the loaded `lora` answers with its parity file. Returns what was found, None where it has no
         file or nothing is to be compared.
 
-        A check that takes too long proves nothing and refuses nothing: it is repeated with the next load. Raises
+        Where too few rows are scored in time, nothing is proven or refused: it is repeated with the next load. Raises
         AdapterRejected where the adapter does not serve as it was trained and that is to be refused.
         """
         if self._rules.mode == "off":
             return None
         verdict = self._known.get(staged.digest)
         if verdict is None:
-            try:
-                async with asyncio.timeout(self._rules.time_limit_s):
-                    verdict = await self._judge(lora, staged)
-            except TimeoutError:
-                self._metrics.parity.labels(verdict="unproven").inc()
-                _log.warning("%s: its parity was not proven within %.0f s.", lora.name, self._rules.time_limit_s)
-                return "not proven: the engine was too busy"
-            if verdict is None:
+            file = await asyncio.to_thread(self._read, staged.folder)
+            if file is None:
                 return None
+            verdict = await self._judge(lora, staged, file)
+            if verdict is None:
+                self._metrics.parity.labels(verdict="unproven").inc()
+                _log.warning("%s: its parity was not proven within %g s.", lora.name, self._rules.time_limit_s)
+                return "not proven: the engine was too busy"
             self._remember(lora, staged, verdict)
         return self._answer(lora, verdict)
 
@@ -90,18 +91,23 @@ class ParityCheck:
         self._metrics.parity.labels(verdict=verdict.cause or "passed").inc()
         _log.log(logging.INFO if verdict.passed else logging.WARNING, "%s: %s", lora.name, verdict.words)
 
-    async def _judge(self, lora: EngineLora, staged: StagedAdapter) -> Verdict | None:
-        file = await asyncio.to_thread(self._read, staged.folder)
-        if file is None:
-            return None
-        replica = await asyncio.to_thread(self._facts, file, staged)
-        if (refusal := judge_rendering(file, replica)) is not None:
+    async def _judge(self, lora: EngineLora, staged: StagedAdapter, file: ParityFile) -> Verdict | None:
+        """Judges by the rows that are scored in time, None where those are too few."""
+        facts = await asyncio.to_thread(self._facts, file, staged)
+        if (refusal := judge_rendering(file, facts)) is not None:
             return refusal
         rows = within_budget(file.rows, _MOST_TOKENS)
-        plain = await self._scored(rows, None)
-        adapted = await self._scored(rows, lora)
-        trained = Measured([row.plain for row in rows], [row.adapted for row in rows], plain, adapted)
-        return judge(file, replica, trained)
+        scored = await self._scored(rows, lora)
+        if len(scored) < min(_FEWEST_ROWS, len(rows)):
+            return None
+        done = sorted(scored)
+        measured = Measured(
+            trained_plain=[rows[number].plain for number in done],
+            trained=[rows[number].adapted for number in done],
+            served_plain=[scored[number][0] for number in done],
+            served=[scored[number][1] for number in done],
+        )
+        return judge(file, facts, measured)
 
     def _read(self, folder: Path) -> ParityFile | None:
         tokenizer = self._rules.base.tokenizer if self._rules.base is not None else None
@@ -122,20 +128,27 @@ class ParityCheck:
             weights=file_hash(staged.folder / WEIGHTS_FILE),
         )
 
-    async def _scored(self, rows: Sequence[ParityRow], lora: EngineLora | None) -> list[tuple[float, ...]]:
-        """Scores the rows, a few at a time: what clients ask meanwhile has its turn, too."""
-        turns = asyncio.Semaphore(_AT_A_TIME)
+    async def _scored(self, rows: Sequence[ParityRow], lora: EngineLora) -> dict[int, _Scores]:
+        """Scores rows without `lora` and with it, a few at a time, so that what clients ask meanwhile has its turn.
 
-        async def score(row: ParityRow) -> tuple[float, ...]:
+        Returns the scores of those that were done in time, by their places.
+        """
+        turns, scored = asyncio.Semaphore(_AT_A_TIME), dict[int, _Scores]()
+
+        async def score(number: int, ids: Sequence[int]) -> None:
             async with turns:
-                return await self._scorer.logprobs(row.ids, lora)
+                plain = await self._scorer.logprobs(ids, None)
+                scored[number] = plain, await self._scorer.logprobs(ids, lora)
 
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(score(row)) for row in rows]
+            async with asyncio.timeout(self._rules.time_limit_s), asyncio.TaskGroup() as group:
+                for number, row in enumerate(rows):
+                    group.create_task(score(number, row.ids))
+        except TimeoutError:
+            _log.info("%s: %d of %d parity rows were scored in time.", lora.name, len(scored), len(rows))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return [task.result() for task in tasks]
+        return scored
 
 
 def within_budget(rows: Sequence[ParityRow], tokens: int) -> tuple[ParityRow, ...]:

@@ -7,16 +7,17 @@ from functools import cached_property
 from typing import Any
 
 from jinja2 import TemplateError
-from vllm.exceptions import GenerationError, VLLMValidationError
+from vllm.exceptions import VLLMError
 from vllm.inputs import TokensPrompt
 from vllm.lora.request import LoRARequest
 from vllm.renderers.chat_utils import load_chat_template
 from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from patchbay.adapters.parity.digests import vocabulary_digest
 from patchbay.adapters.parity.file import ParityRow
 from patchbay.adapters.parity.hypotheses import Rendered
-from patchbay.core.errors import AdapterRejected
+from patchbay.core.errors import AdapterRejected, Unavailable
 from patchbay.server.engine import EngineLora
 from patchbay.server.vllm_llm import ContainedLLM
 
@@ -65,7 +66,9 @@ class VllmScorer:
     async def logprobs(self, ids: Sequence[int], lora: EngineLora | None) -> tuple[float, ...]:
         try:
             places: list[Any] = await self._ask(self._places(ids, lora))
-        except (VLLMValidationError, GenerationError) as error:
+        except EngineDeadError as error:
+            raise Unavailable(f"The engine died: {error}", retry_after_s=5) from error
+        except VLLMError as error:
             raise AdapterRejected(f"A parity row cannot be scored: {error}", param="model") from error
         # The first place has no probability: nothing is before it.
         rest = zip(ids[1:], places[1:], strict=True)

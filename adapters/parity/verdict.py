@@ -38,8 +38,7 @@ def judge_rendering(file: ParityFile, replica: ServingFacts) -> Verdict | None:
 
 
 def judge(file: ParityFile, replica: ServingFacts, measured: Measured) -> Verdict:
-    """Judges the log-probabilities that were `measured` twice, in the order of the file's rows, of which it may have
-    the first few alone."""
+    """Judges the log-probabilities that were `measured` twice, of some or all of the file's rows."""
     comparison = compare(measured, file.noise)
     evidence = Evidence(file, replica, measured, comparison)
     base = base_difference(evidence)
@@ -51,7 +50,7 @@ def judge(file: ParityFile, replica: ServingFacts, measured: Measured) -> Verdic
     faint = ", and the adapter does little more" if comparison.effect <= comparison.bound else ""
     return Verdict(
         f"parity: {rows} rows, {comparison.tokens} tokens, {comparison.apart:.3f} nats apart where "
-        f"{comparison.bound:.3f} is noise{faint}",
+        f"{comparison.bound:.3f} is noise (the base {comparison.noise:.3f}){faint}",
         comparison=comparison,
     )
 

@@ -15,7 +15,8 @@ from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
 
 class FakeScorer:
     """`server.engine.Scorer` by tables. `plain`, `adapted`: log-probabilities by the tokens; `scored`: what was asked,
-    with the adapter's name; `asked`: set from then on; `gate`: while it is cleared, answers wait."""
+    with the adapter's name; `asked`: set from then on; `gate`: while it is cleared, answers wait;
+    `most`: after so many it answers no more."""
 
     max_length = 63
 
@@ -26,6 +27,7 @@ class FakeScorer:
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = asyncio.Event()
+        self.most = 1000
 
     def vocabulary(self) -> str:
         return "0" * 64
@@ -37,6 +39,8 @@ class FakeScorer:
     async def logprobs(self, ids: Sequence[int], lora: EngineLora | None) -> tuple[float, ...]:
         self.scored.append((tuple(ids), lora.name if lora else None))
         self.asked.set()
+        if len(self.scored) > self.most:
+            await asyncio.Event().wait()
         await self.gate.wait()
         return (self.plain if lora is None else self.adapted)[tuple(ids)]
 

@@ -82,8 +82,9 @@ def _show(folder: Path, file: "ParityFile", *, as_json: bool) -> None:
     effect = apart(flat([row.adapted for row in file.rows]), flat([row.plain for row in file.rows]))
     shown = {"file": str(folder / PARITY_FILE), "rows": len(file.rows), "tokens": tokens, "modules": len(file.modules)}
     if as_json:
-        print_json({**shown, "effect_nats": round(effect, 4), "base": file.base})
+        print_json({**shown, "effect_nats": round(effect, 4), "noise_nats": file.noise, "base": file.base})
         return
     effect_text = f"{effect:.3f} nats a token, on average"
-    console().print(facts({**shown, "effect": effect_text, "base": file.base}))
+    noise = f"{file.noise:.3f} nats a token, of the base in bfloat16" if file.noise is not None else None
+    console().print(facts({**shown, "effect": effect_text, "noise": noise, "base": file.base}))
     typer.echo("Push the folder as it is: replicas compare before the adapter serves.")

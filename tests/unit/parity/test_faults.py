@@ -1,5 +1,6 @@
 """Ten faults, planted between the trainer and the replica, are each named; good adapters are never refused."""
 
+import asyncio
 import copy
 import json
 import random
@@ -16,6 +17,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import normalizers
 
 from patchbay.adapters.contents import WEIGHTS_FILE
+from patchbay.adapters.parity.comparing import apart, flat
+from patchbay.adapters.parity.reading import read_parity
+from patchbay.core.errors import AdapterRejected
+from patchbay.server.engine import EngineLora
 from patchbay.tuning.bases.loading import served_tokenizer
 from patchbay.tuning.demo.corpus import seeded
 from tests.fakes.peft_replica import (
@@ -225,11 +230,39 @@ def random_settings(rng: random.Random) -> dict[str, Any]:
 def test_a_good_adapter_is_refused(workshop: Workshop, tmp_path: Path) -> None:
     rng, rows = seeded("parity"), [row for task in TASKS for row in demo_rows(task, 1)]
     refused: list[tuple[dict[str, Any], str]] = []
+    used = []
     for seed in range(GOOD):
         settings = random_settings(rng)
         folder = workshop.train(tmp_path / str(seed), seed, **settings)
         workshop.write(folder, rows)
-        if words := workshop.refusal(folder):
-            refused.append((settings, words))
+        try:
+            used.append(share_of_bound(workshop.prove(folder) or ""))
+        except AdapterRejected as error:
+            refused.append((settings, error.message))
         shutil.rmtree(folder)
     assert not refused
+    # The page says so.
+    assert max(used) < 0.5
+
+
+def share_of_bound(words: str) -> float:
+    """How much of what is allowed an adapter differs by."""
+    found = re.search(r"([\d.]+) nats apart where ([\d.]+) is noise", words)
+    assert found is not None, words
+    return float(found[1]) / float(found[2])
+
+
+def test_a_doubled_alpha_is_seen_in_answers_that_are_known_by_heart(workshop: Workshop, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ADAPTERS / "json", tmp_path / "adapter"))
+    workshop.write(folder, demo_rows("json", _ROWS))
+    file = read_parity(folder)
+    assert file is not None
+    doubled = workshop.scorer.copy()
+    doubled.factor = 2.0
+    lora = EngineLora("json@1-0123456789ab", 1, folder)
+    moved = [asyncio.run(doubled.logprobs(row.ids, lora)) for row in file.rows]
+    answers = [
+        apart(now[row.start - 1 :], row.adapted[row.start - 1 :]) for now, row in zip(moved, file.rows, strict=True)
+    ]
+    assert sum(answers) / len(answers) < 0.02
+    assert apart(flat(moved), flat([row.adapted for row in file.rows])) > 0.4
