@@ -4,8 +4,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +14,6 @@ from patchbay.tuning.training.recipe import TrainingRecipe
 from patchbay.tuning.training.rows import PlacedRow, held_out, read_rows
 
 _DATA_SET: Final = re.compile(rf"{NAME_PATTERN}@\d+")
-_RESOLVER: Final = "patchbay.tuning.data.resolve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +85,9 @@ def find_source(spec: str, part: str = "train") -> Source:
 
 
 def _data_set(name: str, part: str) -> Source:
-    if find_spec(_RESOLVER.rpartition(".")[0]) is None or find_spec(_RESOLVER) is None:
-        raise ConfigError(f"There is neither a file nor a data set called {name}.", hint="Name a JSONL file.")
-    found = import_module(_RESOLVER).resolve(name)
+    from patchbay.tuning.data.resolve import resolve
+
+    found = resolve(name)
     return Source(spec=name, path=str(_split(name, found.splits, part)), sha256=found.digest)
 
 

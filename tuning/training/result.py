@@ -5,14 +5,13 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from patchbay.adapters.contents import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE
+from patchbay.core.errors import AdapterError
 from patchbay.tuning.training.card import model_card
 from patchbay.tuning.training.checkpoints import sync
 from patchbay.tuning.training.history import HistoryPoint
@@ -23,8 +22,8 @@ from patchbay.tuning.training.runs import RunRecord, now, update
 
 PLOT_FILE: Final = "loss.svg"
 _NEW: Final = ".result-new"
-_PARITY: Final = "patchbay.tuning.parity.write"
 _ROWS: Final = 32
+_PARITY_LATER: Final = "`patchbay tune parity` writes them later."
 _FILE_MODE: Final = 0o644
 
 
@@ -49,7 +48,8 @@ def write_result(folder: Path, outcome: TrainedAdapter) -> None:
     fresh.mkdir()
     record = update(folder, ended=now())
     save_adapter(outcome.checkpoint, fresh, outcome.recipe)
-    write_parity_rows(fresh, outcome)
+    if (lacking := write_parity_rows(fresh, outcome)) is not None:
+        record = update(folder, findings=(*record.findings, lacking))
     (fresh / MANIFEST_FILE).write_text(manifest_text(record, outcome.recipe), encoding="utf-8")
     (fresh / "README.md").write_text(model_card(record, outcome.recipe, outcome.points), encoding="utf-8")
     loss_plot(outcome.points, fresh / PLOT_FILE, title=record.name, best=int(record.metrics.get("best_step", 0)))
@@ -104,14 +104,18 @@ def served_how(recipe: TrainingRecipe, folder: Path) -> str:
     return push
 
 
-def write_parity_rows(folder: Path, outcome: TrainedAdapter) -> bool:
-    """Writes what the trainer computes for a few rows into `folder`, which replicas must reproduce, where the package
-    that compares them is there. Returns whether
-    they were. Raises AdapterError where no row can be scored."""
-    if outcome.model is None or find_spec(_PARITY.rpartition(".")[0]) is None or find_spec(_PARITY) is None:
-        return False
+def write_parity_rows(folder: Path, outcome: TrainedAdapter) -> str | None:
+    """Writes what the trainer computes for a few rows into `folder`, which replicas must reproduce. Returns why it
+    could not, None where it could."""
+    from patchbay.tuning.parity.write import write_parity
+
+    if outcome.model is None:
+        return f"No parity rows were written: the model was in pieces. {_PARITY_LATER}"
     cut = outcome.recipe.data.max_length if outcome.recipe.data.too_long == "cut" else None
-    import_module(_PARITY).write_parity(
-        folder, model=outcome.model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut
-    )
-    return True
+    try:
+        write_parity(
+            folder, model=outcome.model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut
+        )
+    except AdapterError as error:
+        return f"No parity rows were written: {error.message} {_PARITY_LATER}"
+    return None

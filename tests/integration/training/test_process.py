@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from patchbay.command import build_app
@@ -128,3 +129,25 @@ def test_lists_and_runs_are_json_for_machines(tmp_path: Path, monkeypatch: pytes
         done = CliRunner().invoke(build_app(), ["tune", *arguments, "--json"], catch_exceptions=False)
         assert done.exit_code == 0
         json.loads(done.stdout)
+
+
+def test_a_data_set_of_the_registry_is_trained_on_by_its_name_and_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recipe(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def told(*arguments: str) -> Any:
+        done = CliRunner().invoke(build_app(), [*arguments, "--json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    told("data", "import", "train.jsonl", "--name", "tickets")
+    document = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    document["data"] = {"train": "tickets@1", "share": 0.3}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(document))
+    checked = told("tune", "check", "recipe.yaml")
+    assert checked["data"] == told("data", "show", "tickets@1")["digest"]
+    assert checked["rows"]["train"] + checked["rows"]["validation"] == 12

@@ -19,6 +19,8 @@ from patchbay.tuning.training.train import Diverged, train
 from tests.fakes.installation import Installation
 from tests.fakes.training_runs import BASE, begun, write_recipe
 
+DOCUMENTS = ("README.md", "patchbay-adapter.yaml")
+
 
 class Events:
     """What a run told."""
@@ -68,7 +70,7 @@ def test_what_a_run_leaves_is_pushed_as_it_is_and_says_what_it_was_made_of(whole
     assert stated.data_hash == record.data_digest
     assert stated.evaluations["validation_loss"] == pytest.approx(record.metrics["validation_loss"], abs=1e-4)
     names = {file.name for file in pushed.revision.draft.files}
-    assert names == {"README.md", "adapter_config.json", "adapter_model.safetensors", "patchbay-adapter.yaml"}
+    assert names == {*DOCUMENTS, "adapter_config.json", "adapter_model.safetensors", "patchbay-parity.json"}
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:
