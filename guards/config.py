@@ -139,7 +139,7 @@ class InjectionGuard(GuardBase):
     kind: Literal["injection"]
     on: tuple[SideName, ...] = ("input",)
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    document_threshold: float = Field(default=0.75, gt=0, lt=1)
+    document_threshold: float = Field(default=0.8, gt=0, lt=1)
     deadline_s: float = Field(default=3, gt=0)
 
     def kind_of(self, score: float, *, is_document: bool, is_whole: bool) -> str | None:

@@ -172,7 +172,9 @@ class Pipeline:
         judgement = self.classifier.judge(text, lambda: elapsed_s() < deadline)
         spans = []
         for part, guard in self.injections:
-            kind = guard.kind_of(judgement.score, is_document=role in DOCUMENT_ROLES, is_whole=judgement.is_whole)
+            is_document = role in DOCUMENT_ROLES
+            score = judgement.document_score if is_document else judgement.score
+            kind = guard.kind_of(score, is_document=is_document, is_whole=judgement.is_whole)
             if kind is not None:
                 spans.append(
                     FoundSpan(start=0, end=len(text), guard=part.name, rule="injection", kind=kind, action=part.action)

@@ -8,7 +8,7 @@ length.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, log2
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,10 @@ WINDOW: Final = 2 * STEP
 # The weight of a signal against the n-grams, whose norm is about 1.
 SIGNAL: Final = 1.4
 _HARMLESS: Final = -30.0
+# A document of fewer windows is short; what each halving of their number adds to its logit. Chosen by the sources that
+# thresholds are chosen by, so that of short documents no more are mistaken than of all.
+_FEW_WINDOWS: Final = 8
+_EASE: Final = 0.7
 # A text without letters says nothing.
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
@@ -33,11 +37,13 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The judgement of a text. `score`: 0 (harmless) to 1 (an attack); `signals`: the names of signals of an attack;
-    `is_whole`: whether all of the text was scored."""
+    `is_whole`: whether all of the text was scored; `document_score`: the same as `score` for what anybody may have
+    written: a short document has few windows that may be mistaken, so less is enough there."""
 
     score: float
     signals: tuple[str, ...] = ()
     is_whole: bool = True
+    document_score: float = 0.0
 
 
 class InjectionClassifier:
@@ -55,7 +61,7 @@ class InjectionClassifier:
 
         `may_go_on`: asked before each block of some thousand characters; where it says no, the rest is not scored.
         """
-        worst, signals, is_whole = _HARMLESS, dict[str, None](), True
+        worst, signals, is_whole, windows = _HARMLESS, dict[str, None](), True, 0
         for scored, is_hidden in readings(text):
             if not may_go_on():
                 is_whole = False
@@ -63,15 +69,15 @@ class InjectionClassifier:
             if _LETTER.search(scored) is None:
                 continue
             hits = list(self._finder.hits(scored))
-            logit = float(self._logits(scored, hits).max())
+            logits = self._logits(scored, hits)
+            logit, windows = float(logits.max()), windows + len(logits)
             worst = max(worst, logit)
             signals |= dict.fromkeys(
                 NAMES[number] for number in sorted({hit.signal for hit in hits if is_attack(hit.signal)})
             )
             if is_hidden and logit >= 0:
                 signals[HIDDEN] = None
-        score = 1 / (1 + exp(-min(worst, -_HARMLESS))) if worst > _HARMLESS else 0.0
-        return Judgement(score, tuple(signals), is_whole)
+        return Judgement(_score(worst), tuple(signals), is_whole, _score(worst + _eased(windows)))
 
     def logits(self, scored: str) -> Any:
         """Returns the logit of each window of a text that was made `plain`: one for each step, and one at least."""
@@ -86,6 +92,15 @@ class InjectionClassifier:
         total, count = _pairs(cells, number), _pairs(counts, number)
         weights = [sum(self._model.signals[signal] for signal in found) for found in window_signals(number, hits)]
         return total / np.maximum(count, 1) ** 0.5 + np.array(weights) + self._model.bias
+
+
+def _score(logit: float) -> float:
+    return 1 / (1 + exp(-min(logit, -_HARMLESS))) if logit > _HARMLESS else 0.0
+
+
+def _eased(windows: int) -> float:
+    """Returns what is added to the logit of a document of so many windows: nothing where it is long."""
+    return _EASE * log2(_FEW_WINDOWS / windows) if 0 < windows < _FEW_WINDOWS else 0.0
 
 
 def readings(text: str) -> Iterator[tuple[str, bool]]:

@@ -20,6 +20,8 @@ _IS: Final = r"(?: ?[(\[] ?| ?= ?|,? (?:is|was|ist|war|es|era|est|etait|e) )(?:[
 # The longest word after a number, with an ending: what may be one is held.
 _MOST_AFTER: Final = 28
 CANDIDATE: Final = rf"{_NUMBER}(?:{_IS}[a-z][a-z _.-]{{0,{_MOST_AFTER - 1}}})?"
+# Characters after a number in which a word of its own begins, and more.
+REACH: Final = 64
 _AFTER_WORD: Final = re.compile(r"[a-z][a-z .-]+")
 
 

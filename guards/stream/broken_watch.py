@@ -63,6 +63,8 @@ class BrokenWatch:
 
     def _found(self, text: str, start: int) -> list[FoundSpan]:
         """Returns what is in the runs of `text`, all of which have ended. `start`: where it begins."""
+        if not _has_signs(text):
+            return []
         return [
             span
             for begin, end in _runs(text, has_begun=self._has_begun)
@@ -76,7 +78,12 @@ class BrokenWatch:
 
 def may_be_broken(text: str) -> bool:
     """Whether base64 in lines, or escaped, may be in `text`."""
-    return any(True for begin, end in _runs(text) for _ in _texts_of(text[begin:end][:WINDOW]))
+    return _has_signs(text) and any(True for begin, end in _runs(text) for _ in _texts_of(text[begin:end][:WINDOW]))
+
+
+def _has_signs(text: str) -> bool:
+    """Whether anything is in `text` that is to be put together: a break, or an escape."""
+    return "%" in text or "\n" in text or "\\" in text
 
 
 def _runs(text: str, *, has_begun: bool = False) -> Iterator[tuple[int, int]]:

@@ -9,6 +9,7 @@ search from the text's beginning would have found, however the text was cut.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ import re2
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail, fold
 from patchbay.guards.rules.allowed import AllowedValues
+from patchbay.guards.rules.context import REACH
 from patchbay.guards.rules.language import VALUE
 from patchbay.guards.rules.rule import LOOK_BACK, Rule
 from patchbay.guards.scan.re2_scanner import in_linear_time
@@ -67,23 +69,20 @@ class RuleSet:
         hits = self.scanner.hits(text)
         return bool(self.named(hits, text))
 
-    def named(self, hits: Collection[int], text: str) -> Collection[int]:
-        """Returns the rules that scanners have found and that may count, by the words that some need in the text."""
+    def named(self, hits: Collection[int], text: str) -> Mapping[int, Sequence[int]]:
+        """Returns the rules that scanners have found and that may count. Of those that need a word in the text: the
+        ends of what may be one, in order."""
         if self.near.isdisjoint(hits):
-            return hits
-        return self._always.intersection(hits) | self.named_in(text).intersection(hits)
-
-    def named_in(self, text: str) -> set[int]:
-        """Returns the rules that may count in a text, by their words; those that are said to need none are left out."""
-        numbers: set[int] = set()
-        if self.near:
-            small = text.lower()
-            for last, (length, apart, within) in self._cores.iter(small):
-                numbers.update(within)
-                start = last - length
-                if apart and (start < 0 or not "a" <= small[start] <= "z"):
-                    numbers.update(apart)
-        return numbers
+            return dict.fromkeys(hits, ())
+        places: dict[int, list[int]] = {}
+        small = text.lower()
+        for last, (length, apart, within) in self._cores.iter(small):
+            start = last - length
+            is_apart = apart and (start < 0 or not "a" <= small[start] <= "z")
+            for number in (*within, *apart) if is_apart else within:
+                if number in hits:
+                    places.setdefault(number, []).append(last + 1)
+        return {**dict.fromkeys(self._always.intersection(hits), ()), **places}
 
 
 def _cores(rules: Sequence[GuardRule]) -> "ahocorasick.Automaton":
@@ -166,17 +165,16 @@ class RulesWatch:
         scanners look at of the tail."""
         tail, spans, closed = self._tail, list[FoundSpan](), list[tuple[str, int]]()
         hits = self._rules.scanner.hits(scanned)
-        if hits:
-            hits = self._rules.named(hits, tail.text)
+        named: Mapping[int, Sequence[int]] = self._rules.named(hits, tail.text) if hits else {}
         # Mostly there are no hits; this runs for every chunk, so the usual case does as little as possible.
-        for number in sorted(self._open.union(hits)) if hits or self._open else ():
+        for number in sorted(self._open.union(named)) if named or self._open else ():
             if number in self._open:
                 end = self._end(number, max(tail.context, self._search_from.get(number, 0)), settled)
                 if end is None:
                     continue
                 self._open.discard(number)
                 closed.append((self._rules.rules[number].rule.name, tail.end_of(end)))
-            spans += self._found(number, settled)
+            spans += self._found(number, settled, named.get(number, ()))
         state = WatchState(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
         gone = tail.drop(settled, LOOK_BACK)
         if self._search_from:
@@ -185,15 +183,15 @@ class RulesWatch:
             }
         return state
 
-    def _found(self, number: int, settled: int) -> list[FoundSpan]:
+    def _found(self, number: int, settled: int, words: Sequence[int]) -> list[FoundSpan]:
         """Returns a rule's matches that begin before `settled`: the first valid one, then the first after its end, and
-        so on."""
+        so on. `words`: where what may be its words end, where it needs one."""
         guard_rule, pattern, text = self._rules.rules[number], self._rules.patterns[number], self._tail.text
         spans, rule, allowed = list[FoundSpan](), guard_rule.rule, guard_rule.allowed
         # One pass for all matches: RE2's own `search` encodes the whole text again for each.
         matches = pattern.finditer(text, max(self._tail.context, self._search_from.get(number, 0)))
         while (match := next(matches, None)) is not None and match.start() < settled:
-            if not rule.counts(match):
+            if (words and not _is_near(words, match)) or not rule.counts(match):
                 matches = pattern.finditer(text, match.start() + 1)
                 continue
             end: int | None = match.end()
@@ -238,6 +236,12 @@ class RulesWatch:
         return FoundSpan(
             start=first, end=last, guard=guard_rule.guard, rule=rule.name, kind=rule.kind, action=guard_rule.action
         )
+
+
+def _is_near(words: Sequence[int], match: "re.Match[str] | re2._Match[str]") -> bool:
+    """Whether one of some places is where a word may name a match: to ask the rule's pattern takes long."""
+    at = bisect_left(words, match.start() - LOOK_BACK)
+    return at < len(words) and words[at] <= match.end() + REACH
 
 
 def _once_each(spans: Iterable[FoundSpan]) -> list[FoundSpan]:

@@ -17,7 +17,7 @@ from itertools import chain
 
 from patchbay.guards.config import InjectionGuard
 from patchbay.guards.injection.classifier import InjectionClassifier
-from patchbay.guards.injection.model import FILE, RECIPE, encoded_model
+from patchbay.guards.injection.model import FILE, RECIPE, decoded_model, encoded_model
 from tools.injection.corpus import ROOT, Document, documents
 from tools.injection.evaluation import Share
 from tools.injection.prompts import prompts
@@ -39,7 +39,9 @@ def main() -> None:
 def _train() -> None:
     everything, samples = documents(), training()
     of_part = [document for document in everything if document.part == "train"]
-    model = calibrated(train(samples, of_part), [document for document in everything if document.part == "choose"])
+    # By the weights as they are kept.
+    kept = decoded_model(encoded_model(train(samples, of_part)))
+    model = calibrated(kept, [document for document in everything if document.part == "choose"])
     data = encoded_model(model)
     (_FOLDER / FILE).write_bytes(data)
     (_FOLDER / RECIPE).write_text(json.dumps(recipe(data, samples, of_part), indent=2) + "\n", encoding="utf-8")
@@ -68,7 +70,7 @@ def _evaluate() -> None:
     user, other = guard.threshold, guard.document_threshold
     for family, texts in _attack_texts().items():
         _tell(f"{family}, at {user}", _share(classifier, texts, user))
-        _tell(f"{family}, at {other}", _share(classifier, texts, other))
+        _tell(f"{family}, as documents, at {other}", _share_of_documents(classifier, texts, other))
     by_kind: dict[str, list[str]] = {}
     for document in documents():
         if document.part == "test" and len(text := document.text()) > 100:
@@ -77,8 +79,8 @@ def _evaluate() -> None:
     asked = list(prompts(everything, _PROMPTS, random.Random(SEED)))  # noqa: S311
     _tell(f"prompts cut from documents, at {user}", _share(classifier, asked, user))
     for kind, texts in sorted(by_kind.items()):
-        _tell(f"{kind}, at {other}", _share(classifier, texts, other))
-    _tell(f"all documents, at {other}", _share(classifier, everything, other))
+        _tell(f"{kind}, at {other}", _share_of_documents(classifier, texts, other))
+    _tell(f"all documents, at {other}", _share_of_documents(classifier, everything, other))
 
 
 def _attack_texts() -> Mapping[str, Sequence[str]]:
@@ -117,6 +119,11 @@ def _style(sample: Sample) -> str:
 def _share(classifier: InjectionClassifier, texts: Iterable[str], threshold: float) -> Share:
     listed = list(texts)
     return Share(taken=sum(classifier.judge(text).score >= threshold for text in listed), total=len(listed))
+
+
+def _share_of_documents(classifier: InjectionClassifier, texts: Iterable[str], threshold: float) -> Share:
+    listed = list(texts)
+    return Share(taken=sum(classifier.judge(text).document_score >= threshold for text in listed), total=len(listed))
 
 
 def _tell(what: str, share: Share) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from patchbay.guards.injection.hidden import MORSE
 
+_LEFT_OUT, _SWAPPED = 0.25, 0.1
 Change = Callable[[str, random.Random], str]
 _LEET: Final = str.maketrans("oieastOIEAST", "013457013457")
 _SIGNS: Final = str.maketrans("aisAIS", "@!$@!$")
@@ -47,6 +48,16 @@ def mistyped(text: str, chance: random.Random) -> str:
         elif len(letters) > 12:
             del letters[place]
     return "".join(letters)
+
+
+def thinned(text: str, chance: random.Random) -> str:
+    """Returns `text` with a quarter of its words left out and some of them swapped, so that a model goes by many words
+    and not by the few turns of one template."""
+    words = [word for word in text.split(" ") if chance.random() > _LEFT_OUT]
+    for place in range(len(words) - 1):
+        if chance.random() < _SWAPPED:
+            words[place], words[place + 1] = words[place + 1], words[place]
+    return " ".join(words) or text
 
 
 def _in_base64(text: str, chance: random.Random) -> str:

@@ -28,7 +28,7 @@ from patchbay.guards.injection.features import NAMES, Finder, plain
 from patchbay.guards.injection.grams import GRAMS, REPEATED, grams
 from patchbay.guards.injection.model import InjectionModel
 from tools.injection.corpus import Document
-from tools.injection.disguises import mistyped, placed, spelt
+from tools.injection.disguises import mistyped, placed, spelt, thinned
 from tools.injection.prompts import prompts
 from tools.injection.samples import Sample
 
@@ -38,13 +38,15 @@ _WINDOWS, _PROMPTS = 60_000, 12_000
 _ROUNDS, _OF_ONE, _OF_ALL, _LEAST = 3, 6, 40_000, -2.5
 # The share of texts that are disguised, too, and the characters of one that are.
 _SPELT, _SHORT = 0.35, 120
+# The share of texts of which words are left out, too.
+_THINNED: Final = 0.6
 # Documents that a process looks at at a time.
 _PART: Final = 200
 SEED: Final = 0
 # The inverse of the weight decay: chosen by the sources that thresholds are chosen by.
 _STRENGTH: Final = 4.0
 # The share of harmless prompts that may have a score of 0.5, and how many are drawn to see.
-_MAY_BE_TAKEN, _CHOICE_PROMPTS = 0.01, 4000
+_MAY_BE_TAKEN, _CHOICE_PROMPTS = 0.007, 4000
 _STEPS: Final = 60
 
 
@@ -91,8 +93,10 @@ def train(
 
 
 def calibrated(model: InjectionModel, documents: Sequence[Document], seed: int = SEED) -> InjectionModel:
-    """Returns a model of which 1% of harmless prompts have a score of 0.5 or more. `documents`: prompts are cut from
-    these, which it was not trained on."""
+    """Returns a model of which 0.7% of harmless prompts have a score of 0.5 or more: of others it may be 1%.
+
+    `documents`: prompts are cut from these, which it was not trained on.
+    """
     classifier, chance = InjectionClassifier(model), random.Random(seed)  # noqa: S311
     texts = [text for document in documents if len(text := document.text()) > 100]
     scores = sorted(classifier.judge(prompt).score for prompt in prompts(texts, _CHOICE_PROMPTS, chance))
@@ -121,6 +125,9 @@ def _attack_windows(attacks: Sequence[str], around: Sequence[str], chance: rando
         yield from _windows(attack, attack, chance)
         twice = mistyped(attack, chance) if chance.random() < 0.3 else attack
         yield from _windows(placed(twice, around, chance), twice, chance)
+        if chance.random() < _THINNED:
+            thin = thinned(attack, chance)
+            yield from _windows(thin, thin, chance)
         if chance.random() < _SPELT:
             yield from _read_again(attack[:_SHORT], chance)
 
@@ -150,6 +157,8 @@ def _harmless_windows(harmless: Sequence[str], texts: Sequence[str], chance: ran
         for scored, _ in readings(text):
             start = chance.randrange(max(1, len(scored) - WINDOW)) if chance.random() < 0.5 else 0
             yield scored[start : start + WINDOW]
+            if chance.random() < _THINNED:
+                yield thinned(scored[start : start + WINDOW], chance)
         if chance.random() < _SPELT:
             yield from (scored[:WINDOW] for scored, _ in readings(spelt(text[:_SHORT], chance)))
     for _ in range(_WINDOWS // 4):
@@ -159,6 +168,8 @@ def _harmless_windows(harmless: Sequence[str], texts: Sequence[str], chance: ran
             yield from chance.sample(
                 [scored[at : at + WINDOW] for at in range(0, len(scored), STEP)], min(4, -(-len(scored) // STEP))
             )
+            if chance.random() < _THINNED:
+                yield thinned(scored[:WINDOW], chance)
 
 
 def _mistaken(model: InjectionModel, harmless: Sequence[Document | str]) -> list[str]:

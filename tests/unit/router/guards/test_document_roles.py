@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from patchbay.guards.config import GuardsConfig
-from patchbay.guards.injection.classifier import InjectionClassifier
+from patchbay.guards.injection.classifier import InjectionClassifier, Judgement
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.guards.prompts import visit_texts
 
@@ -42,8 +42,8 @@ def test_a_text_has_the_role_of_who_wrote_it(fields: dict[str, Any], role: str) 
 
 
 @pytest.fixture(scope="module")
-def score() -> float:
-    return InjectionClassifier().judge(TEXT).score
+def score() -> Judgement:
+    return InjectionClassifier().judge(TEXT)
 
 
 def guards(threshold: float, document_threshold: float) -> Guards:
@@ -52,14 +52,14 @@ def guards(threshold: float, document_threshold: float) -> Guards:
 
 
 @pytest.mark.parametrize("role", ["tool", "document"])
-def test_documents_and_tools_results_have_a_threshold_of_their_own(role: str, score: float) -> None:
-    above, below = (1 + score) / 2, score / 2
+def test_documents_and_tools_results_have_a_threshold_of_their_own(role: str, score: Judgement) -> None:
+    above, below = (1 + score.document_score) / 2, score.score / 2
     for user, other in ((above, below), (below, above)):
         pipeline = guards(user, other).pipeline(("i",), "")
         assert pipeline is not None
         assert [bool(pipeline.judged(TEXT, "user")), bool(pipeline.judged(TEXT, role))] == [
-            score >= user,
-            score >= other,
+            score.score >= user,
+            score.document_score >= other,
         ]
 
 
@@ -74,3 +74,12 @@ def test_a_text_that_is_not_scored_in_time_passes_or_one_that_is_found_by_then_i
     assert pipeline.judged(harmless, "user", lambda: 1.9) == []
     ticks = iter(range(100))
     assert [span.kind for span in pipeline.judged(attack + harmless, "user", lambda: next(ticks))] == ["INJECTION"]
+
+
+def test_a_short_document_needs_more_than_a_long_one() -> None:
+    judge = InjectionClassifier().judge
+    short = judge(TEXT)
+    assert short.document_score > short.score
+    long = judge(f"{TEXT} {'The weather was fine, and the train was late again. ' * 40}")
+    assert long.document_score == long.score
+    assert judge("").document_score == 0
