@@ -82,11 +82,11 @@ def distill(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     from rich.console import Console
     from rich.progress import Progress
 
-    from patchbay.tuning.training.distill import AnsweringTeacher, prompts_in
+    from patchbay.tuning.training.distill import TeacherModel, prompts_in
     from patchbay.tuning.training.distill import distill as distilled
 
     asked = prompts_in(prompts)
-    teacher = AnsweringTeacher(
+    teacher = TeacherModel(
         url=url,
         model=model,
         api_key=api_key,

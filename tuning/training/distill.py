@@ -25,7 +25,7 @@ _AGAIN: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweringTeacher:
+class TeacherModel:
     """The model that answers. `url`: an OpenAI-compatible endpoint; `concurrency`: requests at a time; `system`: a
     system prompt for the teacher alone, which the rows do not have."""
 
@@ -96,9 +96,7 @@ def done_in(path: Path) -> set[str]:
     return keys
 
 
-async def distill(
-    prompts: Sequence[Row], teacher: AnsweringTeacher, out: Path, advance: Callable[[], None]
-) -> Distilled:
+async def distill(prompts: Sequence[Row], teacher: TeacherModel, out: Path, advance: Callable[[], None]) -> Distilled:
     """Asks `teacher` each prompt that has no row in `out` yet, and adds a row for each whole answer.
 
     `advance`: is called for each prompt. Raises UpstreamFailed where the teacher does not answer.
@@ -143,7 +141,7 @@ def _missing(prompts: Iterable[Row], done: set[str], found: Distilled, advance: 
             yield prompt
 
 
-async def answered(client: httpx.AsyncClient, teacher: AnsweringTeacher, prompt: Row, found: Distilled) -> Row | None:
+async def answered(client: httpx.AsyncClient, teacher: TeacherModel, prompt: Row, found: Distilled) -> Row | None:
     """Returns the row of the teacher's answer to `prompt`, or None, counted in `found`, where it is empty, cut short or
     filtered."""
     choice = await _ask(client, teacher, prompt)
@@ -162,7 +160,7 @@ async def answered(client: httpx.AsyncClient, teacher: AnsweringTeacher, prompt:
     return None
 
 
-def _provenance(teacher: AnsweringTeacher, prompt: Row) -> Row:
+def _provenance(teacher: TeacherModel, prompt: Row) -> Row:
     return {
         "kind": "distilled",
         "teacher": teacher.model,
@@ -173,7 +171,7 @@ def _provenance(teacher: AnsweringTeacher, prompt: Row) -> Row:
     }
 
 
-async def _ask(client: httpx.AsyncClient, teacher: AnsweringTeacher, prompt: Row) -> Row:
+async def _ask(client: httpx.AsyncClient, teacher: TeacherModel, prompt: Row) -> Row:
     told = [{"role": "system", "content": teacher.system}] if teacher.system else []
     body = {
         **prompt,
