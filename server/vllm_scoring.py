@@ -64,6 +64,13 @@ class VllmScorer:
         return Rendered(prompt, self._tokens(prompt), again)
 
     async def logprobs(self, ids: Sequence[int], lora: EngineLora | None) -> tuple[float, ...]:
+        rows = int(self._llm.model_config.get_vocab_size())
+        # vLLM checks that at its endpoints alone; here such a token would end the engine.
+        if not all(0 <= token < rows for token in ids) or not 2 <= len(ids) <= self.max_length:
+            raise AdapterRejected(
+                f"A parity row has a token that the base model's {rows} embeddings have not, or too many of them.",
+                param="model",
+            )
         try:
             places: list[Any] = await self._ask(self._places(ids, lora))
         except EngineDeadError as error:

@@ -12,8 +12,8 @@ from math import sqrt
 # In nats. One token that differs by more counts as this much: a token that is nearly impossible differs by many.
 CLIP = 3.0
 # The base is another one where its rows differ by more than so many times the trainer's own noise, within these limits
-# in nats. Measured on the demo's base and on SmolLM2-135M in int4: float32 beside bfloat16 0.015 and 0.04, PEFT
-# beside the engine 0.02 and 0.06, the weights rounded once more to 5 bits 0.13 and 0.45.
+# in nats. Measured on the demo's base and on SmolLM2-135M in int4: float32 beside bfloat16 0.015 and 0.05, PEFT
+# beside the engine 0.02 and 0.06, the weights rounded once more to 5 bits 0.13 and 0.57.
 _TIMES_TRAINERS, _LEAST_CEILING, _MOST_CEILING = 4.0, 0.08, 0.25
 # The same where the trainer's noise is not known.
 _CEILING = 0.12

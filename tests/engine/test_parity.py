@@ -1,11 +1,13 @@
 """An adapter proves on the real engine that it serves as it was trained; one that was changed since is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from patchbay.core.errors import Conflict
+from patchbay.adapters.contents import PARITY_FILE
+from patchbay.core.errors import AdapterError, Conflict
 from patchbay.tuning.parity.loading import write_parity_of
 from tests.engine.conftest import Stack
 from tests.fakes.peft_replica import ADAPTERS, change_config, demo_rows
@@ -41,3 +43,12 @@ def test_a_doubled_alpha_is_served_or_called_something_else(stack: Stack, adapte
         stack.promote(revision)
     assert "it does not serve as it was trained" in str(refusal.value)
     assert ": scale: 28 of 28 modules are scaled otherwise" in str(refusal.value)
+
+
+def test_a_row_with_a_token_that_the_base_has_not_reaches_the_engine(stack: Stack, adapter: Path) -> None:
+    path = adapter / PARITY_FILE
+    document = json.loads(path.read_text())
+    document["rows"][0]["ids"][1] = 1_000_000
+    path.write_text(json.dumps(document))
+    with pytest.raises(AdapterError, match="row 1: 1000000 is no token: the base's tokenizer has 1536"):
+        stack.push("odd", adapter)
