@@ -15,6 +15,7 @@ from patchbay.guards.stream.watch import TextWatch, WatchState
 from patchbay.guards.verdict import FoundSpan
 
 _CHARS: Final = RUN_CHARS + "=%\r\n\\"
+_ENDS: Final = "=\r\n\\"
 # Characters of a line, but for the last one of a run.
 _SHORTEST: Final = 32
 _RUN: Final = rf"[{re.escape(RUN_CHARS)}%]"
@@ -46,8 +47,9 @@ class BrokenWatch:
         spans = self._found(text[:live], start)
         self._run, self._start = text[live:], start + live
         self._has_begun = self._has_begun and live == 0
-        if len(self._run) > WINDOW:
-            *whole, last = windows(len(self._run))
+        length = len(self._run.rstrip(_ENDS))
+        if length > WINDOW:
+            *whole, last = windows(length)
             for at in whole:
                 spans += self._in_window(self._run[at : at + WINDOW], self._start + at)
             self._run, self._start = self._run[last:], self._start + last
@@ -92,9 +94,12 @@ def _runs(text: str, *, has_begun: bool = False) -> Iterator[tuple[int, int]]:
         begin = block.start()
         for match in _LINE.finditer(text, block.start(), block.end()):
             goes_on = _goes_on(match, has_begun=has_begun and match.start() == 0)
-            end = match.end() if goes_on else match.end("chars")
-            if begin < end and (not goes_on or end == block.end()):
+            # Padding at its end is no part of a run: what comes next would decide whether it is.
+            end = match.end("chars") if match["break"] is None or not goes_on else match.end()
+            if begin < end and (not goes_on or match.end() == block.end()):
                 yield begin, end
+            if goes_on and match.end() == block.end():
+                break
             begin = begin if goes_on else match.end()
 
 

@@ -133,6 +133,8 @@ TEXTS = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
 @settings(deadline=None, max_examples=400)
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 200), max_size=6), escaped=st.booleans())
 @example(text="x\\u0041\\&amp;", cuts=[9], escaped=False)
+@example(text=f"{LINED}==a", cuts=[len(LINED) + 2], escaped=False)
+@example(text=f"{LINED}==a", cuts=[len(LINED) + 1], escaped=False)
 def test_how_a_text_is_cut_makes_a_difference(text: str, cuts: list[int], escaped: bool) -> None:
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[start:end] for start, end in pairwise(places)]
