@@ -26,8 +26,8 @@ WINDOW: Final = 2 * STEP
 # The weight of a signal against the n-grams, whose norm is about 1.
 SIGNAL: Final = 1.4
 _HARMLESS: Final = -30.0
-# A document of fewer windows is short; what each halving of their number adds to its logit. Chosen by the sources that
-# thresholds are chosen by, so that of short documents no more are mistaken than of all.
+# A document of fewer windows is short; what each halving of their number adds to its logit. Chosen with the measured
+# shares in sight (docs/guards.md), so that of short documents no more are mistaken than of all.
 _FEW_WINDOWS: Final = 8
 _EASE: Final = 0.7
 # A text without letters says nothing.
