@@ -89,6 +89,7 @@ def _server_text() -> str:
     metrics.adapters.labels(tier="slot").set(1)
     metrics.refusals.labels(reason="other").inc()
     metrics.not_finite.labels(of="adapter").inc()
+    metrics.parity.labels(verdict="passed").inc()
     return metrics.render().decode()
 
 
