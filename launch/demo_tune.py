@@ -109,6 +109,7 @@ class _Walk:
                 twice = self._train()
             with self._step("the revision, proven and promoted"):
                 self._patchbay("adapters", "push", f"runs/{NAME}", "--name", NAME, "--promote")
+                self._patchbay("adapters", "show", f"{NAME}@1")
                 self._patchbay("why", f"{NAME}@1")
             with self._step("its score"):
                 after = self._scored({"adapter": (NAME, 0)})
