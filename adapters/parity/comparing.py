@@ -64,8 +64,8 @@ class Measured:
 
 def noise_ceiling(trainers: float | None) -> float:
     """Returns how far the rows of one base may be apart, in nats. `trainers`: its noise in one place, None for unknown
-    noise."""
-    if trainers is None:
+    noise, as one of 0 is, too: it was measured with rows that were rounded alike."""
+    if not trainers:
         return _CEILING
     return min(max(_TIMES_TRAINERS * trainers, _LEAST_CEILING), _MOST_CEILING)
 

@@ -107,14 +107,18 @@ def served_how(recipe: TrainingRecipe, folder: Path) -> str:
 def write_parity_rows(folder: Path, outcome: TrainedAdapter) -> str | None:
     """Writes what the trainer computes for a few rows into `folder`, which replicas must reproduce. Returns why it
     could not, None where it could."""
+    from accelerate.utils import extract_model_from_parallel
+
     from patchbay.tuning.parity.write import write_parity
 
     if outcome.model is None:
         return f"No parity rows were written: the model was in pieces. {_PARITY_LATER}"
     cut = outcome.recipe.data.max_length if outcome.recipe.data.too_long == "cut" else None
+    # The trainer's wrapper computes in bfloat16 whatever is asked: rows would be rounded, and their noise not be seen.
+    model = extract_model_from_parallel(outcome.model, keep_fp32_wrapper=False)
     try:
         write_parity(
-            folder, model=outcome.model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut
+            folder, model=model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut
         )
     except AdapterError as error:
         return f"No parity rows were written: {error.message} {_PARITY_LATER}"

@@ -73,6 +73,12 @@ def test_what_a_run_leaves_is_pushed_as_it_is_and_says_what_it_was_made_of(whole
     assert names == {*DOCUMENTS, "adapter_config.json", "adapter_model.safetensors", "patchbay-parity.json"}
 
 
+def test_rows_of_parity_are_exact_and_tell_the_noise_of_rounding(tmp_path: Path) -> None:
+    folder, _, _ = begun(write_recipe(tmp_path, compute={"precision": "bf16", "threads": 1}))
+    train(folder, Events())
+    assert json.loads((folder / "patchbay-parity.json").read_text())["noise"] > 0.001
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     folder, recipe, _ = begun(write_recipe(tmp_path, adapter={"dropout": 0.1}))
     killed = subprocess.Popen(
