@@ -20,11 +20,11 @@ class EnglishRecipe:
     gguf_sha256: str = GGUF_SHA256
     method: Method = METHOD
     adapters: tuple[AdapterRecipe, ...] = (
-        AdapterRecipe("json", "json", Schedule(50, batch=4, rate=2e-3, warmup=4), 200, rank=4, alpha=16),
+        AdapterRecipe("json", "json", Schedule(120, batch=4, rate=2e-3, warmup=4), 480, rank=4, alpha=16),
         AdapterRecipe("sql", "sql", Schedule(70, batch=8, rate=2e-3, warmup=4), 560, rank=4, alpha=16),
         AdapterRecipe("label", "label", Schedule(60, batch=6, rate=2e-3, warmup=4), 360, rank=4, alpha=16),
         AdapterRecipe("style", "style", Schedule(40, batch=6, rate=2e-3, warmup=4), 240, rank=4, alpha=16),
         AdapterRecipe("label-bad", "label", Schedule(40, 6, 2e-3, 4), 240, noisy=True, rank=4, alpha=16),
-        AdapterRecipe("summary", "summary", Schedule(40, batch=4, rate=2e-3, warmup=4), 160, rank=4, alpha=16),
+        AdapterRecipe("summary", "summary", Schedule(110, batch=4, rate=2e-3, warmup=4), 440, rank=4, alpha=16),
         AdapterRecipe("safety", "safety", Schedule(90, batch=8, rate=2e-3, warmup=4), 720, rank=8, alpha=32),
     )
