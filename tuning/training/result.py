@@ -117,9 +117,7 @@ def write_parity_rows(folder: Path, outcome: TrainedAdapter) -> str | None:
     # The trainer's wrapper computes in bfloat16 whatever is asked: rows would be rounded, and their noise not be seen.
     model = extract_model_from_parallel(outcome.model, keep_fp32_wrapper=False)
     try:
-        write_parity(
-            folder, model=model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut
-        )
+        write_parity(folder, model=model, tokenizer=outcome.tokenizer, rows=outcome.chats, limit=_ROWS, max_length=cut)
     except AdapterError as error:
         return f"No parity rows were written: {error.message} {_PARITY_LATER}"
     return None
