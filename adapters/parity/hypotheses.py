@@ -74,7 +74,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that hypotheses are tested on."""
+    """The evidence that hypotheses are tested on."""
 
     file: ParityFile
     replica: ServingFacts

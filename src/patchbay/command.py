@@ -26,10 +26,6 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.routes import app as routes
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
-    from patchbay.tuning.commands.data import app as data
-    from patchbay.tuning.commands.models import app as models
-    from patchbay.tuning.commands.tune import app as tune
-    from patchbay.tuning.commands.why import why
 
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
@@ -45,19 +41,29 @@ def build_app() -> typer.Typer:
         "canary": canary,
         "tenants": tenants,
         "keys": keys,
-        "data": data,
-        "tune": tune,
-        "models": models,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for command in (chat, doctor, usage, backup, restore, why):
+    for command in (chat, doctor, usage, backup, restore):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
+    _add_tuning_commands(app)
     add_load_commands(app)
     app.add_typer(_demo_app(), name="demo")
     _tell_exit_codes(app)
     return app
+
+
+def _add_tuning_commands(app: typer.Typer) -> None:
+    """Adds the commands that go from examples to a revision."""
+    from patchbay.tuning.commands.data import app as data
+    from patchbay.tuning.commands.models import app as models
+    from patchbay.tuning.commands.tune import app as tune
+    from patchbay.tuning.commands.why import why
+
+    for name, group in {"data": data, "tune": tune, "models": models}.items():
+        app.add_typer(group, name=name)
+    app.command("why")(why)
 
 
 def _tell_exit_codes(app: typer.Typer) -> None:

@@ -108,7 +108,7 @@ EVERYTHING: Object = {
         "claim": "tuning",
         "queue": "training",
         "runs": {
-            "tickets": {"recipe": {"name": "tickets", "base": "/work/bases/smollm2"}},
+            "tickets": {"recipe": {"name": "tickets", "base": "/srv/tuning/bases/smollm2"}},
             "sql": {"recipe": {"name": "sql"}},
         },
     },

@@ -6,7 +6,7 @@ from helm_python import HelmRenderError
 
 from tests.integration.deploy.charts import Object, rendered
 
-RECIPE: Object = {"name": "sql", "base": "/work/bases/eight", "adapter": {"rank": 16}, "rate": 0.0002}
+RECIPE: Object = {"name": "sql", "base": "/srv/tuning/bases/eight", "adapter": {"rank": 16}, "rate": 0.0002}
 
 
 def _job(objects: list[Object]) -> Object:
