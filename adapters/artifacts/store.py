@@ -17,6 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from patchbay.adapters.config import ArtifactsConfig
+from patchbay.core.disk import sync
 from patchbay.core.distribution import install_command
 from patchbay.core.errors import ArtifactError, ConfigError
 from patchbay.registry.records import FileRecord
@@ -219,7 +220,7 @@ def _put_local(path: Path, target: Path, sha256: str) -> None:
         if digest != sha256:
             raise ArtifactError(f"{path} changed while it was stored.", hint="Push it again when it is complete.")
         part.rename(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -235,15 +236,6 @@ def _copy(reader: BinaryIO, writer: Any) -> str:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Syncs a folder: a rename lasts once the folder that it changed is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _safe(name: str) -> PurePosixPath:

@@ -16,6 +16,7 @@ from patchbay.adapters.fold.arithmetic import changed
 from patchbay.adapters.fold.checkpoint import CONFIG, BaseCheckpoint, dtype_of, load_torch, read_tensor, unpacked
 from patchbay.adapters.fold.plan import FoldPlan, PlannedParameter
 from patchbay.adapters.fold.trained import Trained
+from patchbay.core.disk import sync
 from patchbay.core.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -135,8 +136,4 @@ def copy_files(files: Iterable[Path], out: Path) -> None:
     for path in files:
         shutil.copyfile(path, out / path.name)
     for path in (*out.iterdir(), out):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(path)

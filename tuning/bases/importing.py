@@ -3,7 +3,6 @@ and where it comes from."""
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from patchbay.adapters.digest import file_hash
+from patchbay.core.disk import sync
 from patchbay.core.distribution import translated_imports
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import data_dir
@@ -150,19 +150,11 @@ def placed(out: Path) -> Iterator[Path]:
     try:
         yield aside
         for path in (*aside.rglob("*"), aside):
-            _sync(path)
+            sync(path)
         aside.rename(out)
-        _sync(out.parent)
+        sync(out.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_record(folder: Path) -> BaseRecord:

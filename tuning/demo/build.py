@@ -5,7 +5,6 @@ Needs no torch unless it trains.
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from patchbay.core.disk import sync
 from patchbay.core.distribution import install_command
 from patchbay.tuning.demo.errors import DamagedArtifacts, TrainingUnavailable
 from patchbay.tuning.demo.manifest import MANIFEST_FILE, DemoManifest
@@ -150,12 +150,3 @@ def make_durable(folder: Path) -> None:
     """Syncs every file and folder below to the disk, so that a crash cannot leave a half that looks whole."""
     for path in (*folder.rglob("*"), folder):
         sync(path)
-
-
-def sync(path: Path) -> None:
-    """Syncs one file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

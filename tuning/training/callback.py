@@ -9,7 +9,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from patchbay.tuning.training.checkpoints import seal, sync
+from patchbay.core.disk import sync
+from patchbay.tuning.training.checkpoints import seal
 from patchbay.tuning.training.history import HISTORY_FILE, HistoryPoint, append
 from patchbay.tuning.training.recipe import WatchSection
 from patchbay.tuning.training.watch import WatchFinding, look

@@ -1,12 +1,13 @@
 """Checkpoints: sealed once they are whole, so that one that a crash left half written is never gone on from."""
 
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from patchbay.core.disk import sync
 
 SEAL: Final = "patchbay-checkpoint.json"
 _NAME: Final = re.compile(r"checkpoint-(\d+)")
@@ -62,12 +63,3 @@ def write_text(path: Path, text: str) -> None:
     sync(part)
     part.replace(path)
     sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Syncs one file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,9 +11,9 @@ from typing import Any, Final
 import yaml
 
 from patchbay.adapters.contents import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE
+from patchbay.core.disk import sync
 from patchbay.core.errors import AdapterError
 from patchbay.tuning.training.card import model_card
-from patchbay.tuning.training.checkpoints import sync
 from patchbay.tuning.training.history import HistoryPoint
 from patchbay.tuning.training.plot import loss_plot
 from patchbay.tuning.training.recipe import TrainingRecipe
